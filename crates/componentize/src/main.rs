@@ -1,0 +1,34 @@
+//! Encodes a core module that wit-bindgen made into a component: `componentize CORE.wasm COMPONENT.wasm`.
+//!
+//! The linker that makes components directly, `wasm-component-ld`, raises the versions of `wasi:io` and `wasi:clocks` to
+//! those that it carries, and Debian's Rust lacks it. Encoding afterwards keeps the versions that the code was built
+//! against, which old hosts can link, and works with every toolchain.
+
+use std::{env, fs, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use wit_component::ComponentEncoder;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [core, component] = arguments.as_slice() else {
+        bail!("usage: componentize CORE.wasm COMPONENT.wasm");
+    };
+    let module = fs::read(core).with_context(|| format!("cannot read {core}"))?;
+    let encoded = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|mut encoder| encoder.encode())
+        .with_context(|| format!("{core} is no module that wit-bindgen made"))?;
+    fs::write(component, encoded).with_context(|| format!("cannot write {component}"))
+}

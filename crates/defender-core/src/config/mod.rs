@@ -1,0 +1,139 @@
+//! The configuration of the source: untrusted JSON in, values that cannot be wrong out.
+
+use crate::secret::Secret;
+use crate::tick::{Tick, Ticks};
+
+/// A configuration that is valid by construction.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// The directory that issues the tokens: a GUID or a domain name, in lower case.
+    pub tenant_id: String,
+    /// The application that asks for them, in lower case.
+    pub client_id: String,
+    /// Its secret, or a placeholder that the host replaces.
+    pub client_secret: Secret,
+    /// Which cloud the tenant lives in.
+    pub cloud: Cloud,
+    /// Which region holds its data; always there for the commercial cloud unless `endpoints.api` says the host.
+    pub region: Option<Region>,
+    /// Which token endpoint is used.
+    pub token_version: TokenVersion,
+    /// The token endpoint.
+    pub token_endpoint: Endpoint,
+    /// The detections endpoint; its URL has no query.
+    pub api_endpoint: Endpoint,
+    /// What the token is for, as v1 names it in `resource`; v2 adds `/.default`.
+    pub audience: String,
+    /// Where a running source begins.
+    pub start: Start,
+    /// How late a detection may show up and still be found.
+    pub overlap: Ticks,
+    /// How much of the most recent past is left for the next poll.
+    pub settle: Ticks,
+    /// The longest range of one request.
+    pub slice: Ticks,
+    /// The wait after a poll that caught up.
+    pub poll_interval: Ticks,
+    /// The cap on one answer.
+    pub limit: Option<u32>,
+    /// Which devices' detections are asked for.
+    pub filters: Filters,
+    /// One single request in place of a running source.
+    pub request: Option<SingleRequest>,
+    /// What the body of an event holds.
+    pub format: Format,
+}
+
+/// A national cloud.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cloud {
+    /// The worldwide one.
+    #[default]
+    Commercial,
+    /// US Government Community Cloud.
+    Gcc,
+    /// GCC High.
+    GccHigh,
+    /// US Department of Defense.
+    Dod,
+}
+
+/// A region of the commercial cloud.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Region {
+    /// United States.
+    Us,
+    /// European Union.
+    Eu,
+    /// United Kingdom.
+    Uk,
+}
+
+/// Which token endpoint is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenVersion {
+    /// `/oauth2/token` with `resource`.
+    V1,
+    /// `/oauth2/v2.0/token` with `scope`.
+    V2,
+}
+
+/// An absolute URL and its origin, taken apart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    /// The whole URL.
+    pub url: String,
+    /// `https`, or `http` to a loopback address.
+    pub scheme: String,
+    /// The host name or address, IPv6 in brackets.
+    pub host: String,
+    /// The port, the scheme's own where the URL states none.
+    pub port: u16,
+}
+
+/// Where a running source begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// At the first poll.
+    Now,
+    /// So long before the first poll.
+    Ago(Ticks),
+    /// At this instant.
+    At(Tick),
+}
+
+/// Which devices' detections are asked for; empty lists ask for all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filters {
+    /// `machinegroups`, repeated in the query.
+    pub machinegroups: Vec<String>,
+    /// `DeviceCreatedMachineTags`.
+    pub device_created_machine_tags: Vec<String>,
+    /// `CloudCreatedMachineTags`.
+    pub cloud_created_machine_tags: Vec<String>,
+}
+
+/// One request as the API documents it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SingleRequest {
+    /// `sinceTimeUtc`.
+    pub since: Option<Tick>,
+    /// `untilTimeUtc`.
+    pub until: Option<Tick>,
+    /// `ago`, an ISO 8601 duration as it was written; excludes both times.
+    pub ago: Option<(String, Ticks)>,
+    /// `limit`: the newest so many.
+    pub limit: Option<u32>,
+    /// The groups and tags.
+    pub filters: Filters,
+}
+
+/// What the body of an event holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Format {
+    /// The bytes that the service sent.
+    #[default]
+    Raw,
+    /// One CSV row.
+    Csv,
+}

@@ -1,0 +1,154 @@
+//! The values of `wit/source.wit`, as the core makes them. Documented there.
+
+#![expect(missing_docs, reason = "wit/source.wit documents every one of these items")]
+
+use crate::tick::Tick;
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    pub key: String,
+    pub subject: String,
+    pub kind: &'static str,
+    pub occurred: Option<Tick>,
+    pub visible: Option<Tick>,
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+    pub attributes: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GapCause {
+    Truncated,
+    Expired,
+    Unreadable,
+    Partial,
+    Other(&'static str),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gap {
+    pub key: String,
+    pub kind: &'static str,
+    pub since: Tick,
+    pub until: Tick,
+    pub cause: GapCause,
+    pub subject: Option<String>,
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget {
+    pub max_events: u32,
+    pub max_bytes: u64,
+    pub max_requests: u32,
+    /// Nanoseconds.
+    pub max_duration: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NextPoll {
+    Now,
+    /// Nanoseconds.
+    After(u64),
+    Ended,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Batch {
+    pub events: Vec<Event>,
+    pub gaps: Vec<Gap>,
+    pub checkpoint: String,
+    pub next: NextPoll,
+    pub watermark: Option<Tick>,
+    pub notices: Vec<Diagnostic>,
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    Error,
+    Warning,
+    Note,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Diagnostic {
+    pub level: Level,
+    pub code: String,
+    pub pointer: Option<String>,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Fault {
+    pub code: String,
+    pub message: String,
+    pub hint: Option<String>,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    pub checkpoint: Option<String>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delay {
+    /// Nanoseconds.
+    pub after: Option<u64>,
+    pub fault: Fault,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Failure {
+    InvalidConfig(Vec<Diagnostic>),
+    Unauthenticated(Fault),
+    Forbidden(Fault),
+    Throttled(Delay),
+    Unavailable(Delay),
+    Rejected(Fault),
+    UnusableCheckpoint(Fault),
+    BudgetTooSmall(Budget),
+    Internal(Fault),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Position {
+    Resume(Option<String>),
+    Range(Tick, Tick),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Description {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub config_schema: &'static str,
+    pub documentation: &'static str,
+    pub max_checkpoint_bytes: u32,
+    pub max_event_bytes: u64,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    pub scheme: String,
+    pub host: String,
+    pub port: u16,
+    pub purpose: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SecretUse {
+    pub pointer: &'static str,
+    pub origin: u32,
+    pub form_field: &'static str,
+    pub captures: Vec<&'static str>,
+    pub bearer_at: Vec<u32>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessPlan {
+    pub origins: Vec<Origin>,
+    pub secrets: Vec<SecretUse>,
+    pub identity: String,
+    pub accepts: Vec<String>,
+    pub effective_config: String,
+    pub notes: Vec<Diagnostic>,
+}
