@@ -68,7 +68,10 @@ impl ResponseHead {
 
     /// The id that Microsoft's support asks for.
     pub fn request_id(&self) -> Option<String> {
-        ["x-ms-request-id", "request-id", "x-ms-correlation-id"].iter().find_map(|name| self.header(name)).map(str::to_owned)
+        ["x-ms-request-id", "request-id", "x-ms-correlation-id"]
+            .iter()
+            .find_map(|name| self.header(name))
+            .map(str::to_owned)
     }
 }
 
@@ -127,7 +130,8 @@ mod tests {
     #[test]
     fn a_retry_after_date_is_counted_from_the_answers_own_clock() {
         let hours_off = Tick::parse("2026-01-01T05:00:00Z").unwrap();
-        let answer = head(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("retry-after", "Thu, 01 Jan 2026 00:01:30 GMT")]);
+        let answer =
+            head(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("retry-after", "Thu, 01 Jan 2026 00:01:30 GMT")]);
         assert_eq!(answer.retry_after(hours_off), Some(90_000_000_000));
     }
 
