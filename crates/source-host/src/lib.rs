@@ -1,1 +1,44 @@
-//! TODO
+//! Embeds any `pipeline:source` component in a Rust program.
+//!
+//! An [`Engine`] compiles a component once, and a [`Source`] polls it for one configuration in an instance of its own.
+//! What the instance may do is decided here: it reaches the origins of its [`Policy`], within its [`Limits`], and
+//! nothing else of the machine. What it is given comes through four traits, so that a test can put its own in place:
+//! [`Transport`], [`Clock`], [`CheckpointStore`] and [`Sink`].
+//!
+//! The law that a program which polls by itself has to keep: store a batch's checkpoint only once its events and gaps
+//! are durable.
+
+mod bindings;
+mod body;
+mod checkpoint;
+mod clock;
+mod component;
+mod engine;
+mod grants;
+mod hooks;
+mod instance;
+mod limits;
+mod origin;
+mod policy;
+mod sink;
+mod source;
+mod transport;
+
+pub use bindings::{
+    AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Gap, GapCause, Instant, Level,
+    NextPoll, Payload, PlannedOrigin, Position, SecretUse,
+};
+pub use checkpoint::{CheckpointStore, MemoryStore, StateError, Stored};
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use component::{Component, Precompiled};
+pub use engine::{Engine, LoadError};
+pub use grants::{Grants, Refused};
+pub use instance::{CallError, Instance};
+pub use limits::Limits;
+pub use origin::{Origin, OriginError, Scheme};
+pub use policy::{Denial, Policy};
+pub use sink::{Sink, SinkError};
+pub use source::{OpenError, Source, SourceParts};
+pub use transport::{Timeouts, Transport};
+/// The body of a request or an answer on its way through a [`Transport`], and what can go wrong with it.
+pub use wasmtime_wasi_http::{Error as HttpError, WasiBody};
