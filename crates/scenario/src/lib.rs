@@ -1,1 +1,46 @@
-//! TODO
+//! Recorded HTTP as data: a scenario is read from a folder, requests are matched against what was recorded, and a
+//! request that nothing answers is explained part by part.
+//!
+//! Knows neither a component nor its host nor any service: whoever replays a scenario brings the requests, and sends
+//! back what [`Replay::take`] hands out. Nothing here opens a connection or reads a clock.
+//!
+//! | file of the folder | holds | read into |
+//! |---|---|---|
+//! | `scenario.json` | why, from where, start of the clock, position, budget, polls, faults | [`Settings`] |
+//! | `config.json` | what the source gets, word for word | [`Scenario::config`] |
+//! | `traffic.json` | the interactions | [`Traffic`] |
+//! | `expected.ndjson` | one line an event or a gap | [`Scenario::expected_events`] |
+//! | `expected.json` | what each poll returned | [`Outcome`] |
+//!
+//! Every member of these files is described in `host-test/scenarios/README.md`.
+
+mod canary;
+mod difference;
+mod duration;
+mod folder;
+mod interaction;
+mod nearest;
+mod node;
+mod outcome;
+mod pattern;
+mod problem;
+mod replay;
+mod request;
+mod response;
+mod settings;
+mod traffic;
+
+pub use canary::{Canaries, SECRET_MEMBERS};
+pub use difference::Difference;
+pub use duration::{duration_text, parse_duration};
+pub use folder::{CONFIG_FILE, EXPECTED_EVENTS_FILE, EXPECTED_FILE, SCENARIO_FILE, Scenario, TRAFFIC_FILE};
+pub use interaction::{Answer, Interaction, RecordedRequest, Times};
+pub use nearest::nearest;
+pub use outcome::{FailureOutcome, NextOutcome, NoticeOutcome, Outcome, PollOutcome, time_text};
+pub use pattern::Pattern;
+pub use problem::{Problem, UnusableScenario};
+pub use replay::{Mismatch, Order, Replay, Unused};
+pub use request::Request;
+pub use response::{ChunkSizes, FailureKind, RecordedFailure, Response};
+pub use settings::{Budget, ClockJump, Faults, Position, Settings, Until};
+pub use traffic::{Group, Traffic};

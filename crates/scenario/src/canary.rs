@@ -1,0 +1,139 @@
+//! The secrets of a scenario, each of which must show up in no output.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::interaction::{Answer, Interaction};
+use crate::pattern::Pattern;
+use crate::traffic::Traffic;
+
+/// Names whose values are secrets, as form members, headers, query members, and members of JSON.
+pub const SECRET_MEMBERS: [&str; 16] = [
+    "access_token",
+    "authorization",
+    "certificate",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "cookie",
+    "device_code",
+    "federated_token",
+    "id_token",
+    "password",
+    "proxy-authorization",
+    "refresh_token",
+    "set-cookie",
+    "x-identity-header",
+];
+
+/// A secret shorter than this would be found in an output by chance, so it cannot be looked for.
+pub(crate) const SHORTEST_SECRET: usize = 8;
+
+/// Whether values of this name are never shown.
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRET_MEMBERS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+}
+
+/// The secrets of a scenario.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Canaries {
+    secrets: Vec<(String, String)>,
+}
+
+/// Says where the secrets come from, and none of them.
+impl std::fmt::Debug for Canaries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.secrets.iter().map(|(origin, _)| origin)).finish()
+    }
+}
+
+impl Canaries {
+    /// Finds the secrets of a configuration and of everything that was recorded.
+    pub(crate) fn collect(config: &str, traffic: &Traffic) -> Self {
+        let mut canaries = Self::default();
+        if let Ok(config) = serde_json::from_str(config) {
+            canaries.add_members("config.json", &config);
+        }
+        for interaction in traffic.interactions() {
+            canaries.add_interaction(interaction);
+        }
+        canaries
+    }
+
+    /// Where in the scenario the first secret that `output` shows comes from, if it shows one: as it is, or encoded as
+    /// JSON or a form would have it.
+    pub fn find(&self, output: &[u8]) -> Option<&str> {
+        let shows = |text: &str| output.windows(text.len()).any(|window| window == text.as_bytes());
+        self.secrets
+            .iter()
+            .find(|(_, secret)| {
+                let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+                let escaped = Value::from(secret.as_str()).to_string();
+                shows(secret) || shows(&encoded) || shows(escaped.trim_matches('"'))
+            })
+            .map(|(origin, _)| origin.as_str())
+    }
+
+    /// Where the secrets come from that are too short to be looked for.
+    pub(crate) fn too_short(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().filter(|(_, secret)| secret.len() < SHORTEST_SECRET).map(|(origin, _)| origin.as_str())
+    }
+
+    fn add(&mut self, origin: String, secret: &str) {
+        let known = self.secrets.iter().any(|(_, other)| other == secret);
+        if !secret.is_empty() && !known {
+            self.secrets.push((origin, secret.to_owned()));
+        }
+    }
+
+    fn add_interaction(&mut self, interaction: &Interaction) {
+        let place = format!("interaction {} of traffic.json", interaction.number);
+        let request = &interaction.request;
+        for (name, pattern) in request.form.iter().flatten().chain(&request.headers).chain(&request.query) {
+            if let (true, Pattern::Exact(value)) = (is_secret(name), pattern) {
+                let value = value.strip_prefix("Bearer ").unwrap_or(value);
+                self.add(format!("`{name}` in the request of {place}"), value);
+            }
+        }
+        let Answer::Response(response) = &interaction.answer else { return };
+        for (name, value) in &response.headers {
+            if is_secret(name) {
+                self.add(format!("`{name}` in the response of {place}"), value);
+            }
+        }
+        if let Ok(body) = serde_json::from_slice(&response.body) {
+            self.add_members(&format!("the response of {place}"), &body);
+        }
+    }
+
+    fn add_members(&mut self, place: &str, value: &Value) {
+        let Value::Object(members) = value else { return };
+        for (name, value) in members {
+            if let (true, Value::String(secret)) = (is_secret(name) && name != "code", value) {
+                self.add(format!("`{name}` in {place}"), secret);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_however_it_is_encoded() {
+        let canaries =
+            Canaries::collect(r#"{"client_secret": "a+b/\"c\"=longer", "tenant_id": "t"}"#, &Traffic::default());
+        for output in ["x a+b/\"c\"=longer y", "secret=a%2Bb%2F%22c%22%3Dlonger&", r#"{"m":"a+b/\"c\"=longer"}"#] {
+            assert_eq!(canaries.find(output.as_bytes()), Some("`client_secret` in config.json"), "{output}");
+        }
+        assert_eq!(canaries.find(b"nothing of the kind"), None);
+    }
+
+    #[test]
+    fn secrets_are_not_shown_by_debug() {
+        let canaries = Canaries::collect(r#"{"client_secret": "very-secret-value"}"#, &Traffic::default());
+        assert!(!format!("{canaries:?}").contains("very-secret-value"));
+    }
+}

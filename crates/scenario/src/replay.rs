@@ -1,0 +1,216 @@
+//! Which recorded answer a request gets, and why it gets none.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::canary::is_secret;
+use crate::difference::{Difference, differences};
+use crate::interaction::{Interaction, Times};
+use crate::request::{Address, Request};
+use crate::traffic::Traffic;
+
+/// How strictly traffic is replayed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Group after group, each interaction as often as it says.
+    Strict,
+    /// In any order, any number of times: for a fresh instance at any checkpoint, and for hosts with the real clock.
+    /// Where several answer a request, those that were not used yet come first, and the last one stays.
+    Free,
+}
+
+/// What was recorded, and how much of it has been used.
+#[derive(Debug)]
+pub struct Replay {
+    traffic: Arc<Traffic>,
+    order: Order,
+    /// How often each interaction was used, by its number less one.
+    used: Vec<u32>,
+    /// The group that the last request was answered from.
+    group: usize,
+    requests: usize,
+}
+
+/// An interaction that was used less often than it says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unused {
+    /// The interaction.
+    pub interaction: Arc<Interaction>,
+    /// How often it was not used.
+    pub missing: u32,
+}
+
+/// A request that nothing answers. Holds no secret.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub struct Mismatch {
+    /// Which request of the replay it was, from 1 on.
+    pub number: usize,
+    /// The request in one line, secrets left out.
+    pub request: String,
+    /// The interaction that comes nearest.
+    pub nearest: Option<Arc<Interaction>>,
+    /// Where the request differs from it; empty where only its turn or the number of times does not fit.
+    pub differences: Vec<Difference>,
+    /// The interaction whose turn it is.
+    pub due: Option<Arc<Interaction>>,
+}
+
+impl Replay {
+    /// Begins a replay.
+    pub fn new(traffic: Arc<Traffic>, order: Order) -> Self {
+        let used = vec![0; traffic.interactions().count()];
+        Self { traffic, order, used, group: 0, requests: 0 }
+    }
+
+    /// The interaction that answers a request, which is then used.
+    ///
+    /// # Errors
+    ///
+    /// The nearest interaction and every difference, where none answers.
+    pub fn take(&mut self, request: &Request) -> Result<Arc<Interaction>, Box<Mismatch>> {
+        self.requests += 1;
+        let found = match self.order {
+            Order::Strict => self.next_in_order(request),
+            Order::Free => self.any(request),
+        };
+        let Some(interaction) = found else { return Err(Box::new(self.mismatch(request))) };
+        self.used[interaction.number - 1] += 1;
+        Ok(interaction)
+    }
+
+    /// How many requests were made, answered or not.
+    pub fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// The interactions that should have been used and were not.
+    pub fn unused(&self) -> Vec<Unused> {
+        let missing = |interaction: &Interaction| match interaction.times {
+            Times::Exactly(times) => times.saturating_sub(self.used[interaction.number - 1]),
+            Times::Any => 0,
+        };
+        self.traffic
+            .interactions()
+            .map(|interaction| Unused { interaction: Arc::clone(interaction), missing: missing(interaction) })
+            .filter(|unused| unused.missing > 0)
+            .collect()
+    }
+
+    fn next_in_order(&mut self, request: &Request) -> Option<Arc<Interaction>> {
+        for index in self.group..self.traffic.groups.len() {
+            let group = &self.traffic.groups[index].interactions;
+            let fits = |interaction: &&Arc<Interaction>| {
+                self.is_left(interaction) && differences(&interaction.request, request).is_empty()
+            };
+            if let Some(interaction) = group.iter().find(fits) {
+                let interaction = Arc::clone(interaction);
+                self.group = index;
+                return Some(interaction);
+            }
+            if group.iter().any(|interaction| self.is_due(interaction)) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn any(&self, request: &Request) -> Option<Arc<Interaction>> {
+        let fitting = || self.traffic.interactions().filter(|i| differences(&i.request, request).is_empty());
+        fitting().find(|interaction| self.is_left(interaction)).or_else(|| fitting().last()).cloned()
+    }
+
+    fn is_left(&self, interaction: &Interaction) -> bool {
+        match interaction.times {
+            Times::Exactly(times) => self.used[interaction.number - 1] < times,
+            Times::Any => true,
+        }
+    }
+
+    /// Whether it still has to be used before anything after it.
+    fn is_due(&self, interaction: &Interaction) -> bool {
+        matches!(interaction.times, Times::Exactly(_)) && self.is_left(interaction)
+    }
+
+    fn mismatch(&self, request: &Request) -> Mismatch {
+        let due = self.traffic.groups[self.group.min(self.traffic.groups.len())..]
+            .iter()
+            .flat_map(|group| &group.interactions)
+            .find(|interaction| self.is_due(interaction));
+        let nearest = self
+            .traffic
+            .interactions()
+            .map(|interaction| (interaction, differences(&interaction.request, request)))
+            .min_by_key(|(interaction, differences)| {
+                let weight: usize = differences.iter().map(Difference::weight).sum();
+                let is_due = due.is_some_and(|due| due.number == interaction.number);
+                (weight, !is_due, !self.is_left(interaction))
+            });
+        let (nearest, differences) = nearest.map(|(i, d)| (Arc::clone(i), d)).unzip();
+        Mismatch {
+            number: self.requests,
+            request: request_line(request),
+            nearest,
+            differences: differences.unwrap_or_default(),
+            due: due.cloned(),
+        }
+    }
+}
+
+/// Method and URL with a decoded query, secrets left out.
+fn request_line(request: &Request) -> String {
+    let Some(address) = Address::parse(&request.url) else {
+        return format!("{} (no absolute URL)", request.method);
+    };
+    let mut line = format!("{} {}{}", request.method, address.origin, address.path);
+    for (index, (name, value)) in address.query.iter().enumerate() {
+        let value = if is_secret(name) { "(not shown)" } else { value };
+        line += &format!("{}{name}={value}", if index == 0 { '?' } else { '&' });
+    }
+    line
+}
+
+impl fmt::Display for Interaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "interaction {} (traffic.json:{}: {})", self.number, self.line, self.why)
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no interaction answers request {}:\n  {}", self.number, self.request)?;
+        let Some(nearest) = &self.nearest else {
+            return write!(f, "\ntraffic.json holds no interactions\n  hint: add one for this request");
+        };
+        if !self.differences.is_empty() {
+            write!(f, "\nthe nearest is {nearest}, which differs here:")?;
+            for difference in &self.differences {
+                write!(f, "\n  {difference}")?;
+            }
+            return Ok(());
+        }
+        match &self.due {
+            Some(due) if due.number < nearest.number => write!(
+                f,
+                "\n{nearest} would answer it, but {due} comes first\n  hint: put both into one `any-order` group if \
+                 their order does not matter"
+            ),
+            _ => write!(
+                f,
+                "\n{nearest} answers it, but was already used as often as it says, or its turn has passed\n  hint: \
+                 add another interaction where this request belongs, or raise `times`"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Unused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how_often = if self.missing == 1 { "once".to_owned() } else { format!("{} times", self.missing) };
+        write!(f, "{} was not used, and should have been {how_often} more", self.interaction)?;
+        write!(f, "\n  {}", self.interaction.request.line())
+    }
+}
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+use std::path::Path;
+
+use super::*;
+
+const TOKEN: &str = r#"{"why": "a token", "request": {"method": "POST", "url": "https://login.example/token",
+    "form": {"client_secret": "the-real-secret", "grant_type": "client_credentials"}}, "fail": "dns"}"#;
+
+fn get(why: &str, query: &str, rest: &str) -> String {
+    format!(
+        r#"{{"why": "{why}", "request": {{"method": "GET", "url": "https://api.example/alerts{query}",
+        "headers": {{"authorization": "Bearer the-real-token"}}}}, "fail": "dns"{rest}}}"#
+    )
+}
+
+fn replay(order: Order, interactions: &[&str]) -> Replay {
+    let text = format!("{{\"interactions\": [{}]}}", interactions.join(",\n"));
+    Replay::new(Arc::new(Traffic::parse(Path::new("traffic.json"), &text).unwrap()), order)
+}
+
+fn token(secret: &str) -> Request {
+    Request {
+        method: "POST".to_owned(),
+        url: "https://login.example/token".to_owned(),
+        headers: Vec::new(),
+        body: format!("grant_type=client_credentials&client_secret={secret}").into_bytes(),
+    }
+}
+
+fn alerts(query: &str) -> Request {
+    Request {
+        method: "GET".to_owned(),
+        url: format!("https://api.example/alerts{query}"),
+        headers: vec![("Authorization".to_owned(), "Bearer the-real-token".to_owned())],
+        body: Vec::new(),
+    }
+}
+
+fn numbers(replay: &mut Replay, requests: &[Request]) -> Vec<usize> {
+    requests.iter().map(|request| replay.take(request).map_or(0, |interaction| interaction.number)).collect()
+}
+
+#[test]
+fn requests_are_answered_in_order_with_the_query_in_any_order() {
+    let mut replay = replay(Order::Strict, &[TOKEN, &get("a slice", "?since=1%3A2&limit=3&g=b&g=a", "")]);
+    let requests = [token("the-real-secret"), alerts("?g=a&limit=3&g=b&since=1:2")];
+    assert_eq!(numbers(&mut replay, &requests), [1, 2]);
+    assert!(replay.unused().is_empty());
+}
+
+#[test]
+fn a_wrong_query_member_is_shown_beside_the_recorded_one() {
+    let mut replay = replay(Order::Strict, &[&get("the first slice", "?since=1&limit=3", "")]);
+    let mismatch = replay.take(&alerts("?since=2&ago=PT1H")).unwrap_err();
+    assert_eq!(
+        mismatch.to_string(),
+        "no interaction answers request 1:\n  GET https://api.example/alerts?since=2&ago=PT1H\nthe nearest is \
+         interaction 1 (traffic.json:1: the first slice), which differs here:\n  query since: expected `1`, got `2`\n  \
+         query limit: expected `3`, got nothing\n  query ago: expected nothing, got `PT1H`"
+    );
+}
+
+#[test]
+fn a_wrong_secret_is_a_difference_that_shows_neither_value() {
+    let mut replay = replay(Order::Strict, &[TOKEN, &get("a slice", "", "")]);
+    let secret = replay.take(&token("a-wrong-secret")).unwrap_err().to_string();
+    assert!(secret.contains("form client_secret: expected `a secret (not shown)`, got `another value"), "{secret}");
+    replay.take(&token("the-real-secret")).unwrap();
+    let mut bearer = alerts("");
+    bearer.headers[0].1 = "Bearer a-wrong-token".to_owned();
+    let bearer = replay.take(&bearer).unwrap_err().to_string();
+    assert!(bearer.contains("header authorization: expected `a secret"), "{bearer}");
+    for value in ["the-real-secret", "a-wrong-secret", "the-real-token", "a-wrong-token"] {
+        assert!(!secret.contains(value) && !bearer.contains(value), "{value}");
+    }
+}
+
+#[test]
+fn a_request_out_of_turn_names_the_interaction_that_comes_first() {
+    let mut replay = replay(Order::Strict, &[TOKEN, &get("a slice", "", "")]);
+    let mismatch = replay.take(&alerts("")).unwrap_err().to_string();
+    assert!(mismatch.contains("(traffic.json:3: a slice) would answer it, but interaction 1"), "{mismatch}");
+}
+
+#[test]
+fn a_request_once_too_often_says_that_the_interaction_was_used() {
+    let mut replay = replay(Order::Strict, &[TOKEN]);
+    replay.take(&token("the-real-secret")).unwrap();
+    let mismatch = replay.take(&token("the-real-secret")).unwrap_err().to_string();
+    assert!(mismatch.contains("was already used as often as it says"), "{mismatch}");
+}
+
+#[test]
+fn what_was_not_used_is_listed_with_how_often() {
+    let mut replay =
+        replay(Order::Strict, &[&get("twice", "", r#", "times": 2"#), TOKEN, &get("more", "", r#", "times": "any""#)]);
+    replay.take(&alerts("")).unwrap();
+    let unused: Vec<String> = replay.unused().iter().map(ToString::to_string).collect();
+    assert_eq!(unused.len(), 2);
+    assert!(
+        unused[0].starts_with("interaction 1 (traffic.json:1: twice) was not used, and should have been once more")
+    );
+    assert!(unused[1].starts_with("interaction 2"));
+}
+
+#[test]
+fn a_group_answers_in_any_order_and_is_complete_before_the_next() {
+    let group = format!("{{\"any-order\": [{}, {}]}}", get("one", "?a=1", ""), get("two", "?a=2", ""));
+    let mut replay = replay(Order::Strict, &[&group, &get("three", "?a=3", "")]);
+    let requests = [alerts("?a=2"), alerts("?a=3"), alerts("?a=1"), alerts("?a=3")];
+    assert_eq!(numbers(&mut replay, &requests), [2, 0, 1, 3]);
+}
+
+#[test]
+fn an_interaction_for_any_number_of_times_gives_way_to_the_next() {
+    let mut replay = replay(Order::Strict, &[&get("often", "?a=1", r#", "times": "any""#), &get("next", "?a=2", "")]);
+    let requests = [alerts("?a=1"), alerts("?a=1"), alerts("?a=2"), alerts("?a=1")];
+    assert_eq!(numbers(&mut replay, &requests), [1, 1, 2, 0]);
+}
+
+#[test]
+fn free_order_answers_again_and_again_with_the_last_that_fits() {
+    let mut replay = replay(Order::Free, &[&get("first", "", ""), TOKEN, &get("then", "", "")]);
+    let requests = [alerts(""), alerts(""), alerts(""), token("the-real-secret"), token("the-real-secret")];
+    assert_eq!(numbers(&mut replay, &requests), [1, 3, 3, 2, 2]);
+}
+
+#[test]
+fn debug_shows_no_secret_of_a_request() {
+    assert!(!format!("{:?}", token("the-real-secret")).contains("the-real-secret"));
+    assert!(!format!("{:?}", alerts("")).contains("the-real-token"));
+}
