@@ -42,12 +42,15 @@ install_debian() {
 }
 
 use_debian_rust() {
+    rust_is_debians=yes
     export PATH="/usr/bin:$PATH"
     unset RUSTUP_TOOLCHAIN
     hash -r
     if ! { [ -x /usr/bin/cargo ] && rust_is_new_enough && std_source_is_there; }; then
-        install_debian "${debian_rust[@]}" && hash -r && rust_is_new_enough
+        install_debian "${debian_rust[@]}" && hash -r && rust_is_new_enough || return
     fi
+    # rust-web-llvm has the linker's name only, a link to the program of another package of that name.
+    [ -x /usr/bin/rust-lld ] || install_debian "$(basename "$(readlink /usr/bin/rust-lld)")"
 }
 
 wasm_std_is_there() {
@@ -55,6 +58,10 @@ wasm_std_is_there() {
 }
 
 std_source_is_there() { [ -f "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ]; }
+
+wasm_linker_is_there() {
+    command -v rust-lld >/dev/null || compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/rust-lld" >/dev/null
+}
 
 use_rust() {
     rust_is_new_enough || rustup_default_is_new_enough || use_debian_rust || {
@@ -68,12 +75,12 @@ use_wasm_rust() {
     use_rust || return
     wasm_std=()
     wasm_std_is_there && return
-    if command -v rustup >/dev/null && [[ "$(command -v rustc)" != /usr/bin/rustc ]]; then
+    if command -v rustup >/dev/null && [ -z "${rust_is_debians-}" ]; then
         say "adding the target $wasm_target with rustup"
         rustup target add "$wasm_target" </dev/null >&2 && wasm_std_is_there && return
     fi
     # Without a ready-made standard library it is built from source, which only a nightly Rust does unless told so.
-    std_source_is_there || { use_debian_rust && std_source_is_there; } || {
+    { std_source_is_there && wasm_linker_is_there; } || { use_debian_rust && std_source_is_there; } || {
         say "error: this Rust cannot build for $wasm_target: run 'rustup target add $wasm_target', or as root on Debian" \
             "'apt-get install ${debian_rust[*]}', then start again."
         return 1
