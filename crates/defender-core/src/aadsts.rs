@@ -1,0 +1,201 @@
+//! The error codes of Microsoft Entra ID: what each means and who does something about it.
+//!
+//! `docs/errors.md` has a section for every code. Source: Microsoft Learn, "Microsoft Entra authentication and
+//! authorization error codes", and bodies of the service.
+
+/// One code of the catalogue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// The digits behind `AADSTS`.
+    pub code: u32,
+    /// Who acts.
+    pub kind: Kind,
+    /// What is so: a clause without a full stop.
+    pub meaning: &'static str,
+    /// What to do about it: whole sentences.
+    pub hint: &'static str,
+}
+
+/// Who acts on an error of the token endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The operator replaces a credential.
+    Credential,
+    /// The operator corrects the member of the configuration at this JSON Pointer.
+    Config(&'static str),
+    /// Somebody who administers the tenant permits it.
+    Permission,
+    /// Time.
+    Transient,
+    /// A long time.
+    Loop,
+    /// Nobody: the request was understood and is refused for good.
+    Request,
+}
+
+/// What the catalogue says about a code.
+pub fn lookup(code: u32) -> Option<&'static Entry> {
+    CATALOGUE.binary_search_by_key(&code, |entry| entry.code).ok().and_then(|at| CATALOGUE.get(at))
+}
+
+const AUDIENCE: Kind = Kind::Config("/endpoints/audience");
+const CLIENT: Kind = Kind::Config("/client_id");
+const CLOUD: Kind = Kind::Config("/cloud");
+const TENANT: Kind = Kind::Config("/tenant_id");
+
+const CHECK_AUDIENCE: &str = "Check `endpoints.audience`, or leave it out to use the one of `cloud`; then have an \
+    administrator check that the API is there in this tenant.";
+const CHECK_CLIENT: &str =
+    "Copy the 'Application (client) ID' from the app registration into `client_id`, and check `tenant_id`.";
+const CHECK_CLOUD: &str = "Set `cloud` to the one that the tenant lives in.";
+const CHECK_TENANT: &str = "Copy the 'Directory (tenant) ID' from the app registration's overview into `tenant_id`.";
+const LOG_IN_AGAIN: &str = "Log in again and store the new refresh token.";
+const NEW_SECRET: &str =
+    "Create a client secret under 'Certificates & secrets' of the app registration and store its value.";
+const NO_SECRET: &str = "Check that `client_secret` is not empty and reaches the source whole.";
+const REPORT: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
+const WAIT: &str = "Nothing to do: it is asked again later.";
+
+const fn entry(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -> Entry {
+    Entry { code, kind, meaning, hint }
+}
+
+/// Every code that has a section in `docs/errors.md`, in ascending order.
+pub const CATALOGUE: &[Entry] = &[
+    entry(50001, AUDIENCE, "the audience is not the URI of any resource", CHECK_AUDIENCE),
+    entry(50012, Kind::Credential, "the credential is not valid", NEW_SECRET),
+    entry(50033, Kind::Transient, "the service has a passing error", WAIT),
+    entry(
+        50034,
+        Kind::Credential,
+        "the user account is not in this tenant",
+        "Log in as a user of this tenant, or correct `tenant_id`.",
+    ),
+    entry(
+        50049,
+        Kind::Config("/endpoints/token"),
+        "the token endpoint's host is not a known authority",
+        "Correct `endpoints.token`, or leave it out to use the one of `cloud`.",
+    ),
+    entry(50076, Kind::Credential, "the user has to pass multi-factor authentication", LOG_IN_AGAIN),
+    entry(50079, Kind::Credential, "the user has to enrol for multi-factor authentication", LOG_IN_AGAIN),
+    entry(50173, Kind::Credential, "the refresh token was revoked", LOG_IN_AGAIN),
+    entry(
+        50194,
+        TENANT,
+        "the application belongs to one tenant and was asked for at an endpoint for all tenants",
+        CHECK_TENANT,
+    ),
+    entry(
+        50196,
+        Kind::Loop,
+        "the service counts the same request too often and takes it for a loop",
+        "Wait; then look for other programs that ask for tokens with this `client_id`.",
+    ),
+    entry(
+        53003,
+        Kind::Permission,
+        "a conditional access policy blocks the token",
+        "Have an administrator look up the sign-in in the tenant's sign-in logs and exempt the application.",
+    ),
+    entry(
+        65001,
+        Kind::Permission,
+        "nobody has consented to what the application asks for",
+        "Have an administrator grant consent under 'API permissions' of the app registration.",
+    ),
+    entry(70001, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
+    entry(70002, Kind::Credential, "the credential is not valid", NEW_SECRET),
+    entry(70008, Kind::Credential, "the refresh token has expired", LOG_IN_AGAIN),
+    entry(70011, AUDIENCE, "the scope is not valid", CHECK_AUDIENCE),
+    entry(70016, Kind::Transient, "nobody has finished the login yet", "Finish the login in the browser."),
+    entry(70018, Kind::Credential, "the verification code is not valid", "Begin the login again."),
+    entry(70019, Kind::Credential, "the device code has expired", "Begin the login again."),
+    entry(
+        70021,
+        Kind::Credential,
+        "no federated credential of the application matches the issuer and subject of the assertion",
+        "Compare issuer, subject and audience under 'Federated credentials' of the app registration; a new one takes \
+         some minutes.",
+    ),
+    entry(
+        90002,
+        TENANT,
+        "there is no such tenant in this cloud",
+        "Correct `tenant_id`, or `cloud` if it lives elsewhere.",
+    ),
+    entry(90006, Kind::Transient, "the service has a passing error", WAIT),
+    entry(90012, Kind::Transient, "the service took too long", WAIT),
+    entry(90014, Kind::Request, "a field of the request is missing", REPORT),
+    entry(90024, Kind::Transient, "the service has a passing error", WAIT),
+    entry(90033, Kind::Transient, "the service has a passing error", WAIT),
+    entry(90038, CLOUD, "the tenant lives in another cloud", CHECK_CLOUD),
+    entry(90055, Kind::Transient, "the tenant sends too many requests", WAIT),
+    entry(500011, AUDIENCE, "the tenant has no service principal for the audience", CHECK_AUDIENCE),
+    entry(700016, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
+    entry(
+        700027,
+        Kind::Credential,
+        "the signature of the client assertion is not valid",
+        "Upload the certificate that signs the assertion to the app registration, and check its expiry.",
+    ),
+    entry(700082, Kind::Credential, "the refresh token was not used for 90 days and has expired", LOG_IN_AGAIN),
+    entry(900023, TENANT, "the tenant is neither a GUID nor a domain name", CHECK_TENANT),
+    entry(900144, Kind::Request, "a field of the request is missing", REPORT),
+    entry(900382, CLOUD, "this cloud may not issue tokens for an application of another", CHECK_CLOUD),
+    entry(900432, CLOUD, "this cloud may not issue tokens for an application of another", CHECK_CLOUD),
+    entry(
+        901002,
+        Kind::Config("/token_version"),
+        "the endpoint does not know `resource`",
+        "Set `token_version` to `v2`, or `endpoints.token` to a v1 endpoint.",
+    ),
+    entry(
+        1002012,
+        AUDIENCE,
+        "the scope does not end in `/.default`",
+        "Set `endpoints.audience` to the bare URI of the resource; `/.default` is added to it.",
+    ),
+    entry(
+        7000112,
+        Kind::Permission,
+        "the application is disabled",
+        "Have an administrator enable it under 'Enterprise applications', 'Properties'.",
+    ),
+    entry(
+        7000215,
+        Kind::Credential,
+        "the client secret is wrong",
+        "Store the secret's value, not its ID; a secret made a moment ago may take a minute to be known.",
+    ),
+    entry(7000216, Kind::Credential, "the request holds no credential", NO_SECRET),
+    entry(7000218, Kind::Credential, "the request holds no credential", NO_SECRET),
+    entry(7000222, Kind::Credential, "the client secret has expired", NEW_SECRET),
+    entry(9001023, TENANT, "client credentials are not served at an endpoint for all tenants", CHECK_TENANT),
+    entry(9002313, Kind::Request, "the request is malformed", REPORT),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_in_ascending_order_so_that_every_code_is_found() {
+        assert!(CATALOGUE.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for entry in CATALOGUE {
+            assert_eq!(lookup(entry.code), Some(entry));
+        }
+        assert_eq!(lookup(0), None);
+        assert_eq!(lookup(7_000_217), None);
+        assert_eq!(lookup(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_meaning_is_a_clause_and_a_hint_is_sentences() {
+        for entry in CATALOGUE {
+            assert!(!entry.meaning.ends_with('.') && !entry.meaning.is_empty(), "{entry:?}");
+            assert!(entry.hint.ends_with('.'), "{entry:?}");
+            assert!(!entry.hint.contains("  "), "{entry:?}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What an answer other than detections means, and who acts on it.
+//!
+//! Every message says what happened, at which host and why; every hint says what to do next and names a section of
+//! `docs/errors.md`. What a server sent is quoted short and without secrets.
+//!
+//! Source of the documented causes: Microsoft Learn, "Pull Microsoft Defender for Endpoint detections using SIEM REST
+//! API", section *Error codes*.
+
+mod excerpt;
+mod redact;
+mod transport;
+
+#[cfg(test)]
+mod errors_page;
+
+use serde_json::Value;
+
+pub use self::excerpt::{EXCERPT_CHARS, excerpt};
+pub(crate) use self::excerpt::{is_markup, one_line, quote};
+pub(crate) use self::redact::redact;
+pub use self::transport::transport_failure;
+use crate::config::Config;
+use crate::contract::{Delay, Diagnostic, Failure, Fault};
+use crate::http::ResponseHead;
+use crate::secret::Secret;
+use crate::tick::Now;
+
+impl Failure {
+    /// The fault, in the cases that have one: a checkpoint is attached to it.
+    pub fn fault_mut(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::Unauthenticated(fault)
+            | Self::Forbidden(fault)
+            | Self::Rejected(fault)
+            | Self::UnusableCheckpoint(fault)
+            | Self::Internal(fault) => Some(fault),
+            Self::Throttled(delay) | Self::Unavailable(delay) => Some(&mut delay.fault),
+            Self::InvalidConfig(_) | Self::BudgetTooSmall(_) => None,
+        }
+    }
+
+    /// The name of the case, as `wit/source.wit` has it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidConfig(_) => "invalid-config",
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::Throttled(_) => "throttled",
+            Self::Unavailable(_) => "unavailable",
+            Self::Rejected(_) => "rejected",
+            Self::UnusableCheckpoint(_) => "unusable-checkpoint",
+            Self::BudgetTooSmall(_) => "budget-too-small",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// Takes a secret out of everything that is shown, for one that was not known where the failure was made: the
+    /// bearer token, which a server may have sent back.
+    pub fn redact(&mut self, secret: &Secret) {
+        let clean = |text: &mut String| *text = redact(text, &[secret]);
+        if let Self::InvalidConfig(diagnostics) = self {
+            for Diagnostic { message, hint, .. } in diagnostics {
+                clean(message);
+                hint.iter_mut().for_each(clean);
+            }
+        } else if let Some(Fault { message, hint, request_id, .. }) = self.fault_mut() {
+            clean(message);
+            hint.iter_mut().chain(request_id).for_each(clean);
+        }
+    }
+}
+
+/// What any answer of the detections endpoint other than 200 means. A 401 is the final one: the caller has already
+/// tried a fresh token.
+pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Config) -> Failure {
+    let (host, tenant) = (&config.api_endpoint.host, &config.tenant_id);
+    let (said, target) = said(head, body_start, config);
+    let status = head.status;
+    let fault = |code: String, what: String, hint: &str, section: &str| Fault {
+        code,
+        message: format!("The detections endpoint {host} {what} (HTTP {status}). It answered: {said}."),
+        hint: Some(see(hint, section)),
+        status: Some(status),
+        request_id: request_id(target.as_deref(), head, config),
+        checkpoint: None,
+    };
+    let coded =
+        |what: &str, hint: &str, section: &str| fault(format!("http.status-{status}"), what.to_owned(), hint, section);
+    let delayed = |fault| Delay { after: head.retry_after(now.wall), fault };
+    match status {
+        401 => Failure::Unauthenticated(coded(
+            &format!(
+                "refused a fresh token that {} issued to tenant {tenant} for the audience {}: the token is not valid \
+                 there, or the request is malformed, which the service answers alike",
+                config.token_endpoint.host, config.audience
+            ),
+            "Check that the tenant's data lives in the region of this host and that the audience is the one of the \
+             SIEM API; then check limits, groups and tags of the configuration.",
+            "httpstatus-401",
+        )),
+        403 => Failure::Forbidden(coded(
+            &format!(
+                "does not let the application read the detections of tenant {tenant}: one of the tenant's domains is \
+                 not managed by its administrator, the tenant's state is deleted, or the application lacks the \
+                 permission to read alerts"
+            ),
+            "Have an administrator enable SIEM integration, grant the application its permission, and check the state \
+             of the tenant and its domains.",
+            "httpstatus-403",
+        )),
+        404 => Failure::Rejected(coded(
+            "has nothing at the path that was asked for",
+            "Check `region`, `cloud` and `endpoints.api`: the path is `/api/alerts`.",
+            "httpstatus-404",
+        )),
+        429 => Failure::Throttled(delayed(coded(
+            "was asked too often",
+            "Nothing to do: it is asked again later. If it goes on, look for other programs that use this application.",
+            "httpstatus-429",
+        ))),
+        408 | 500..=599 => Failure::Unavailable(delayed(coded(
+            "failed to answer",
+            "Nothing to do: it is asked again later, for less at a time. If it goes on, give the request id to \
+             Microsoft's support.",
+            "httpstatus-5xx",
+        ))),
+        300..=399 => Failure::Rejected(fault(
+            "http.redirect".to_owned(),
+            format!("wants to send the request on to {}, where the token does not go", redirect_target(head, config)),
+            "Set `endpoints.api` to the new address if you trust it; a proxy's login page is the usual culprit.",
+            "httpredirect",
+        )),
+        400..=499 => Failure::Rejected(coded(
+            "refused the request",
+            "Check limits, groups and tags of the configuration, and whether a proxy stands in between.",
+            "httpstatus-4xx",
+        )),
+        _ => Failure::Rejected(coded(
+            "answered with a status that it does not document",
+            "Check that `endpoints.api` names the detections endpoint, and that no proxy stands in between.",
+            "httpstatus-2xx",
+        )),
+    }
+}
+
+/// What a 200 means whose body is something other than detections. `start` is the beginning of the body.
+pub fn not_detections(head: &ResponseHead, start: &[u8], config: &Config) -> Failure {
+    Failure::Rejected(Fault {
+        code: "http.not-detections".to_owned(),
+        message: format!(
+            "The detections endpoint {} answered HTTP {} with something other than detections: {}.",
+            config.api_endpoint.host,
+            head.status,
+            excerpt(head.header("content-type"), start, &[&config.client_secret])
+        ),
+        hint: Some(see(
+            "A proxy's page is the usual culprit: let this host through it; then check `endpoints.api`.",
+            "httpnot-detections",
+        )),
+        status: Some(head.status),
+        request_id: request_id(None, head, config),
+        checkpoint: None,
+    })
+}
+
+/// A hint that ends with the section of the errors page to read on in.
+pub(crate) fn see(hint: &str, section: &str) -> String {
+    format!("{hint} See docs/errors.md#{section}.")
+}
+
+/// The id that the body names, or else the one of the headers, fit to be shown.
+pub(crate) fn request_id(in_body: Option<&str>, head: &ResponseHead, config: &Config) -> Option<String> {
+    let id = in_body.map(str::to_owned).or_else(|| head.request_id())?;
+    let id = one_line(&redact(&id, &[&config.client_secret]));
+    // Known ids have 36 characters.
+    Some(id.chars().take(100).collect::<String>()).filter(|id| !id.is_empty())
+}
+
+/// The origin that a redirect names: what follows it may hold what is nobody's business.
+pub(crate) fn redirect_target(head: &ResponseHead, config: &Config) -> String {
+    let Some(location) = head.header("location").map(str::trim) else {
+        return "an address that it does not name".into();
+    };
+    let Some((scheme, rest)) = location.split_once("//") else { return "another path of its own".into() };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    quote(&format!("{scheme}//{host}"), &[&config.client_secret])
+}
+
+/// What the service said, fit to be quoted, and the request id that it named.
+///
+/// Source of the envelope `{"error": {"code", "message", "target"}}`: Microsoft Learn, "Common REST API error codes".
+fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<String>) {
+    let secrets = [&config.client_secret];
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        let member = |name: &str| value.get("error")?.get(name)?.as_str();
+        let (code, message) = (member("code"), member("message"));
+        if code.is_some() || message.is_some() {
+            let parts: Vec<String> = code.into_iter().chain(message).map(|text| quote(text, &secrets)).collect();
+            return (format!("\"{}\"", parts.join(": ").trim_end_matches('.')), member("target").map(str::to_owned));
+        }
+    }
+    let challenge = head.header("www-authenticate").filter(|_| body.is_empty());
+    let said = match challenge {
+        Some(challenge) => quote(challenge, &secrets),
+        None => excerpt(head.header("content-type"), body, &secrets),
+    };
+    (said, None)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What it means that the token endpoint issues no token.
+
+use serde_json::Value;
+
+use crate::aadsts::{self, Kind};
+use crate::config::Config;
+use crate::contract::{Delay, Diagnostic, Failure, Fault, Level};
+use crate::failure::{excerpt, quote, redirect_target, request_id, see};
+use crate::http::ResponseHead;
+use crate::tick::Now;
+
+/// The least wait after the service has found a request loop (AADSTS50196), in nanoseconds: a quarter of an hour.
+pub const REQUEST_LOOP_DELAY: u64 = 15 * 60 * 1_000_000_000;
+
+/// The section of the errors page about what the catalogue does not hold.
+const UNLISTED: &str = "errors-without-a-listed-aadsts-code";
+
+/// What is so, in the words of a message, and what to do.
+struct Verdict {
+    code: String,
+    kind: Kind,
+    meaning: &'static str,
+    hint: String,
+}
+
+/// What a refusal means. A listed AADSTS code decides; without one a status that stands for time (408, 429, 5xx); then
+/// `error`; then the status. The text of `error_description` is for people: it is searched for a code where
+/// `error_codes` is missing, and nothing else depends on it.
+pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Value>, now: Now, config: &Config) -> Failure {
+    let member = |name: &str| parsed.and_then(|value| value.get(name)).and_then(Value::as_str);
+    let (error, description) = (member("error"), member("error_description"));
+    let aadsts = parsed.and_then(|value| aadsts_code(value, description));
+    let Verdict { code, kind, meaning, hint } = verdict(head, aadsts, error, config);
+
+    let said = match description.or(error) {
+        Some(text) => format!("\"{}\"", quote(without_trailer(text), &[&config.client_secret]).trim_end_matches('.')),
+        None => excerpt(head.header("content-type"), body, &[&config.client_secret]),
+    };
+    let listed = aadsts.map(|code| format!(", AADSTS{code}")).unwrap_or_default();
+    let mut message = format!(
+        "The token endpoint {} issued no token for tenant {} (HTTP {}{listed}): {meaning}. It answered: {said}.",
+        config.token_endpoint.host, config.tenant_id, head.status
+    );
+    let request_id = request_id(member("trace_id").or_else(|| member("correlation_id")), head, config);
+    if let Kind::Config(pointer) = kind {
+        // A diagnostic has no member for it.
+        if let Some(id) = request_id {
+            message.push_str(&format!(" Trace ID: {id}."));
+        }
+        let pointer = Some(pointer.to_owned());
+        return Failure::InvalidConfig(vec![Diagnostic {
+            level: Level::Error,
+            code,
+            pointer,
+            message,
+            hint: Some(hint),
+        }]);
+    }
+    let status = Some(head.status);
+    let fault = Fault { code, message, hint: Some(hint), status, request_id, checkpoint: None };
+    let after = head.retry_after(now.wall);
+    match kind {
+        Kind::Credential => Failure::Unauthenticated(fault),
+        Kind::Permission => Failure::Forbidden(fault),
+        Kind::Transient if head.status == 429 => Failure::Throttled(Delay { after, fault }),
+        Kind::Transient => Failure::Unavailable(Delay { after, fault }),
+        Kind::Loop => Failure::Throttled(Delay { after: Some(after.unwrap_or(0).max(REQUEST_LOOP_DELAY)), fault }),
+        Kind::Request | Kind::Config(_) => Failure::Rejected(fault),
+    }
+}
+
+fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config: &Config) -> Verdict {
+    if let Some(entry) = aadsts.and_then(aadsts::lookup) {
+        let section = format!("aadsts{}", entry.code);
+        return Verdict {
+            code: format!("AADSTS{}", entry.code),
+            kind: entry.kind,
+            meaning: entry.meaning,
+            hint: see(entry.hint, &section),
+        };
+    }
+    let status = head.status;
+    let code = |own: String| aadsts.map_or(own, |code| format!("AADSTS{code}"));
+    let by_status = |kind, meaning, hint: &str, section| Verdict {
+        code: code(format!("token.status-{status}")),
+        kind,
+        meaning,
+        hint: see(hint, section),
+    };
+    let again = "Nothing to do: it is asked again later.";
+    match status {
+        429 => return by_status(Kind::Transient, "it was asked too often", again, "tokenstatus-429"),
+        408 | 500..=599 => return by_status(Kind::Transient, "the service fails", again, "tokenstatus-5xx"),
+        300..=399 => {
+            let target = redirect_target(head, config);
+            return Verdict {
+                code: "token.redirect".to_owned(),
+                kind: Kind::Request,
+                meaning: "it wants to send the request on, and the secret does not go elsewhere",
+                hint: see(
+                    &format!("The target is {target}. If you trust it, set `endpoints.token`; else look for a proxy."),
+                    "tokenredirect",
+                ),
+            };
+        }
+        _ => {}
+    }
+    if let Some((word, kind, meaning, hint)) = WORDS.iter().find(|(word, ..)| Some(*word) == error) {
+        let own = format!("token.{}", word.replace('_', "-"));
+        return Verdict { code: code(own), kind: *kind, meaning, hint: see(hint, UNLISTED) };
+    }
+    let check = "Check `endpoints.token`, and whether a proxy stands in between.";
+    match status {
+        401 => by_status(Kind::Credential, "the credential is refused", CHECK_CREDENTIAL, UNLISTED),
+        403 => by_status(Kind::Permission, "it is not permitted", check, UNLISTED),
+        _ => by_status(Kind::Request, "the request is refused for no known reason", check, UNLISTED),
+    }
+}
+
+const CHECK_AUDIENCE: &str = "Check `endpoints.audience`.";
+const CHECK_CREDENTIAL: &str = "Check `client_id` and `client_secret`, and when the secret expires.";
+const CHECK_REQUEST: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
+
+/// The values of `error` that tell something by themselves. Source: RFC 6749, section 5.2; Microsoft Learn, "Error codes
+/// for token endpoint errors".
+const WORDS: &[(&str, Kind, &str, &str)] = &[
+    ("access_denied", Kind::Permission, "access is denied", "Have an administrator look up the sign-in logs."),
+    ("consent_required", Kind::Permission, "consent is missing", "Have an administrator grant consent."),
+    (
+        "interaction_required",
+        Kind::Permission,
+        "a policy asks for more",
+        "Have an administrator look up the sign-in logs.",
+    ),
+    ("invalid_client", Kind::Credential, "the credential is not valid", CHECK_CREDENTIAL),
+    ("invalid_grant", Kind::Credential, "the credential is not valid", CHECK_CREDENTIAL),
+    ("invalid_instance", Kind::Config("/endpoints/token"), "the authority is not known", "Check `endpoints.token`."),
+    ("invalid_request", Kind::Request, "the request is malformed", CHECK_REQUEST),
+    ("invalid_resource", Kind::Config("/endpoints/audience"), "the audience is not known", CHECK_AUDIENCE),
+    ("invalid_scope", Kind::Config("/endpoints/audience"), "the scope is not valid", CHECK_AUDIENCE),
+    ("invalid_target", Kind::Config("/endpoints/audience"), "the audience is not known", CHECK_AUDIENCE),
+    ("invalid_tenant", Kind::Config("/tenant_id"), "the tenant is not known", "Check `tenant_id` and `cloud`."),
+    ("server_error", Kind::Transient, "the service fails", "Nothing to do: it is asked again later."),
+    ("temporarily_unavailable", Kind::Transient, "the service is busy", "Nothing to do: it is asked again later."),
+    ("unauthorized_client", Kind::Credential, "the application may not ask this way", CHECK_CREDENTIAL),
+    ("unsupported_grant_type", Kind::Request, "the endpoint knows no client credentials", CHECK_REQUEST),
+];
+
+/// The code of an error body: a listed one of `error_codes`, else the first of them, else the first in the description.
+fn aadsts_code(value: &Value, description: Option<&str>) -> Option<u32> {
+    let number = |code: &Value| match code {
+        Value::Number(number) => number.as_u64().and_then(|code| u32::try_from(code).ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let codes: Vec<u32> = match value.get("error_codes") {
+        Some(Value::Array(codes)) => codes.iter().filter_map(number).collect(),
+        Some(code) => number(code).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let listed = codes.iter().find(|code| aadsts::lookup(**code).is_some());
+    listed.or(codes.first()).copied().or_else(|| {
+        let digits = description?.split_once("AADSTS")?.1;
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse().ok()
+    })
+}
+
+/// The description without the code in front and the ids and time behind, which the message has in other places.
+fn without_trailer(description: &str) -> &str {
+    let end = description.find("Trace ID:").unwrap_or(description.len());
+    let text = &description[..end];
+    let coded = text.strip_prefix("AADSTS").and_then(|rest| rest.split_once(':'));
+    coded.filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit())).map_or(text, |(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What asks for a token.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::{Config, TokenVersion};
+use crate::http::{Method, Request};
+
+/// What a form value carries as it is; a host's placeholder for a secret consists of such characters alone.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Builds the request for a token, its fields in the order of Microsoft's page.
+///
+/// v1 says in `resource` what the token is for, v2 in `scope`, which is the audience and `/.default`: an audience that
+/// ends in a slash keeps it, as Microsoft's v2 page asks for.
+pub fn token_request(config: &Config) -> Request {
+    let (target, value) = match config.token_version {
+        TokenVersion::V1 => ("resource", config.audience.clone()),
+        TokenVersion::V2 => ("scope", format!("{}/.default", config.audience)),
+    };
+    let fields = [
+        (target, value.as_str()),
+        ("client_id", &config.client_id),
+        ("client_secret", config.client_secret.expose()),
+        ("grant_type", "client_credentials"),
+    ];
+    let mut body = String::new();
+    for (name, value) in fields {
+        if !body.is_empty() {
+            body.push('&');
+        }
+        body.push_str(name);
+        body.push('=');
+        body.push_str(&form_encoded(value));
+    }
+    Request {
+        method: Method::Post,
+        url: config.token_endpoint.url.clone(),
+        headers: vec![
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ("accept", "application/json".to_owned()),
+        ],
+        body: body.into_bytes(),
+    }
+}
+
+/// A value as `application/x-www-form-urlencoded` carries it, a blank as `%20`.
+pub(crate) fn form_encoded(value: &str) -> String {
+    utf8_percent_encode(value, ESCAPED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::test_config::{CANARY, config};
+
+    fn body(config: &Config) -> String {
+        String::from_utf8(token_request(config).body).unwrap()
+    }
+
+    #[test]
+    fn v1_asks_with_the_fields_of_microsofts_page_in_its_order() {
+        let mut config = config();
+        config.client_secret = Secret::new("a/b+c=");
+        let request = token_request(&config);
+        assert_eq!(request.method, Method::Post);
+        assert_eq!(request.url, "https://login.microsoftonline.com/contoso.example/oauth2/token");
+        assert_eq!(
+            request.headers,
+            [
+                ("content-type", "application/x-www-form-urlencoded".to_owned()),
+                ("accept", "application/json".to_owned())
+            ]
+        );
+        assert_eq!(
+            body(&config),
+            "resource=https%3A%2F%2Fgraph.windows.net&client_id=11111111-2222-3333-4444-555555555555\
+             &client_secret=a%2Fb%2Bc%3D&grant_type=client_credentials"
+        );
+    }
+
+    #[test]
+    fn v2_asks_with_a_scope_in_place_of_a_resource() {
+        let mut config = config();
+        config.token_version = TokenVersion::V2;
+        let body = body(&config);
+        assert!(body.starts_with("scope=https%3A%2F%2Fgraph.windows.net%2F.default&client_id="), "{body}");
+        assert!(!body.contains("resource="), "{body}");
+    }
+
+    #[test]
+    fn every_character_of_a_secret_survives_the_form() {
+        for secret in [CANARY, "a+b/c=d&e%f", "100%41", "semi;colon", "quote\"'`", "\u{fc}\u{2713}\u{1f511}", "a b\tc"]
+        {
+            let mut config = config();
+            config.client_secret = Secret::new(secret);
+            let body = body(&config);
+            let field = body.split('&').find_map(|f| f.strip_prefix("client_secret=")).unwrap();
+            assert_eq!(percent_encoding::percent_decode_str(field).decode_utf8().unwrap(), secret);
+            assert_eq!(body.matches('&').count(), 3, "{body}");
+            assert!(!field.contains('+'), "a plus would be read as a blank: {field}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_of_the_host_is_sent_as_it_is() {
+        let mut config = config();
+        config.client_secret = Secret::new("SECRET_0-client-secret_aZ9");
+        assert!(body(&config).contains("&client_secret=SECRET_0-client-secret_aZ9&"));
+    }
+
+    #[test]
+    fn debug_of_a_token_request_does_not_show_the_secret() {
+        let shown = format!("{:?}", token_request(&config()));
+        assert!(!shown.contains("kanarie"), "{shown}");
+    }
+}
