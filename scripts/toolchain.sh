@@ -37,7 +37,7 @@ install_debian() {
     say "installing with apt-get: $*"
     {
         "${root[@]}" apt-get update -qq &&
-            "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"
+            "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
     } </dev/null >&2
 }
 

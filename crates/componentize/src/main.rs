@@ -1,4 +1,5 @@
-//! Encodes a core module that wit-bindgen made into a component: `componentize CORE.wasm COMPONENT.wasm`.
+//! Encodes a core module that wit-bindgen made into a component: `componentize CORE.wasm COMPONENT.wasm`. Prints what the
+//! component imports, one interface a line: its capability manifest.
 //!
 //! The linker that makes components directly, `wasm-component-ld`, raises the versions of `wasi:io` and `wasi:clocks` to
 //! those that it carries, and Debian's Rust lacks it. Encoding afterwards keeps the versions that the code was built
@@ -7,7 +8,7 @@
 use std::{env, fs, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, DecodedWasm};
 
 fn main() -> ExitCode {
     match run() {
@@ -30,5 +31,15 @@ fn run() -> Result<()> {
         .module(&module)
         .and_then(|mut encoder| encoder.encode())
         .with_context(|| format!("{core} is no module that wit-bindgen made"))?;
+    for import in imports(&encoded).context("what was encoded cannot be read back")? {
+        println!("{import}");
+    }
     fs::write(component, encoded).with_context(|| format!("cannot write {component}"))
+}
+
+fn imports(component: &[u8]) -> Result<Vec<String>> {
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
+        bail!("it is no component");
+    };
+    Ok(resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect())
 }
