@@ -4,13 +4,25 @@
 //! ([`Output`]) and is told what happened ([`Input`]); the time is an argument of every call.
 
 pub mod aadsts;
+pub mod answer;
+pub mod checkpoint;
 pub mod config;
 pub mod contract;
+mod csv;
+pub mod detection;
 pub mod failure;
 pub mod http;
+mod machine;
+pub mod plan;
+mod progress;
+mod query;
+pub mod ring;
 pub mod secret;
+mod session;
+#[cfg(test)]
+mod test_config;
 pub mod tick;
 pub mod token;
 
-#[cfg(test)]
-mod test_config;
+pub use machine::{Input, Limits, MAX_EVENT_BYTES, Machine, Output};
+pub use session::{Session, describe, probe};

@@ -1,0 +1,510 @@
+//! Cuts the records out of an answer while it streams in.
+//!
+//! An answer is a bare array, an object that holds the array under `value`, or a single record. Chunks may end
+//! anywhere. What is held at a time is one record and the chunk that it ends in, never the answer.
+
+use std::hash::Hasher;
+use std::ops::Range;
+
+use twox_hash::XxHash64;
+
+use crate::detection::Row;
+
+/// Reads one answer.
+#[derive(Debug)]
+pub struct AnswerReader {
+    buffer: Vec<u8>,
+    /// What of the buffer has been dealt with.
+    consumed: usize,
+    /// Bytes of the body before the buffer.
+    offset: u64,
+    state: State,
+    ended: bool,
+    is_single: bool,
+    max_record: usize,
+}
+
+/// What [`AnswerReader::next`] found.
+#[derive(Debug)]
+pub enum Found {
+    /// A record, and where its exact bytes are: see [`AnswerReader::bytes`].
+    Record(Range<usize>, Row),
+    /// A record of more than the largest size, by the hash of its bytes.
+    Oversize(u64),
+    /// The next chunk is wanted.
+    NeedsMore,
+    /// The answer is complete.
+    End,
+    /// The body ended in the middle of the answer.
+    CutOff,
+    /// The body is no such answer.
+    Malformed(Malformed),
+}
+
+/// Where a body stopped being an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Malformed {
+    /// Bytes from the beginning of the body.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: String,
+    /// Whether the body was none from its first byte on, as a proxy's HTML page is.
+    pub from_the_start: bool,
+}
+
+/// Where in the answer the next byte stands. `enveloped` tells that the array is a member of an object.
+#[derive(Debug)]
+enum State {
+    Start,
+    /// In an array, before a record; only the first one may be missing.
+    Items {
+        enveloped: bool,
+        first: bool,
+    },
+    /// In a record, which is tried again when so many of its bytes are there.
+    Record {
+        enveloped: bool,
+        retry_at: usize,
+    },
+    /// In a record that is too large.
+    Skip {
+        enveloped: bool,
+        scanner: Scanner,
+        hash: XxHash64,
+    },
+    /// After a record.
+    Separator {
+        enveloped: bool,
+    },
+    /// In an object at the top, which has not shown a `value` array yet.
+    Object(ObjectScan),
+    /// After the `value` array.
+    Tail(Scanner),
+    /// After the answer: white space alone may follow.
+    Done,
+    Failed,
+}
+
+impl AnswerReader {
+    /// A reader that hands out records of at most `max_record` bytes.
+    pub fn new(max_record: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            consumed: 0,
+            offset: 0,
+            state: State::Start,
+            ended: false,
+            is_single: false,
+            max_record,
+        }
+    }
+
+    /// Takes the next chunk of the body. Ranges that were handed out before mean nothing afterwards.
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.offset += self.consumed as u64;
+        self.buffer.drain(..self.consumed);
+        self.consumed = 0;
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Says that no chunk follows.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The exact bytes of a record.
+    pub fn bytes(&self, record: Range<usize>) -> &[u8] {
+        self.buffer.get(record).unwrap_or_default()
+    }
+
+    /// Whether the answer is one object, and not an array.
+    pub fn is_single_object(&self) -> bool {
+        self.is_single
+    }
+
+    /// Finds the next record.
+    pub fn next(&mut self) -> Found {
+        loop {
+            let found = match self.state {
+                State::Start => self.start(),
+                State::Items { enveloped, first } => self.items(enveloped, first),
+                State::Record { enveloped, retry_at } => self.record(enveloped, retry_at),
+                State::Skip { .. } => self.skip(),
+                State::Separator { enveloped } => self.separator(enveloped),
+                State::Object(scan) => self.object(scan),
+                State::Tail(scanner) => self.tail(scanner),
+                State::Done => match self.next_byte() {
+                    Some(_) => Some(self.malformed("something follows the answer")),
+                    None if self.ended => Some(Found::End),
+                    None => Some(Found::NeedsMore),
+                },
+                State::Failed => Some(self.malformed("it was given up before")),
+            };
+            if let Some(found) = found {
+                return found;
+            }
+        }
+    }
+
+    fn start(&mut self) -> Option<Found> {
+        const BOM: &[u8] = b"\xEF\xBB\xBF";
+        let rest = self.rest();
+        if self.offset == 0 && self.consumed == 0 && !rest.is_empty() && BOM.starts_with(&rest[..rest.len().min(3)]) {
+            if rest.len() < BOM.len() {
+                return Some(self.wants_more());
+            }
+            self.consumed += BOM.len();
+        }
+        match self.next_byte() {
+            Some(b'[') => {
+                self.consumed += 1;
+                self.state = State::Items { enveloped: false, first: true };
+                None
+            }
+            Some(b'{') => {
+                self.state = State::Object(ObjectScan::default());
+                None
+            }
+            Some(_) => {
+                self.state = State::Failed;
+                Some(Found::Malformed(Malformed {
+                    offset: self.position(),
+                    what: "it begins with neither `[` nor `{`".to_owned(),
+                    from_the_start: true,
+                }))
+            }
+            None => Some(self.wants_more()),
+        }
+    }
+
+    fn items(&mut self, enveloped: bool, first: bool) -> Option<Found> {
+        match self.next_byte() {
+            Some(b']') if first => self.close_array(enveloped),
+            Some(b',' | b']') => return Some(self.malformed("a record is missing")),
+            Some(_) => self.state = State::Record { enveloped, retry_at: 0 },
+            None => return Some(self.wants_more()),
+        }
+        None
+    }
+
+    fn separator(&mut self, enveloped: bool) -> Option<Found> {
+        match self.next_byte() {
+            Some(b',') => {
+                self.consumed += 1;
+                self.state = State::Items { enveloped, first: false };
+            }
+            Some(b']') => self.close_array(enveloped),
+            Some(_) => return Some(self.malformed("neither a comma nor the end of the array follows a record")),
+            None => return Some(self.wants_more()),
+        }
+        None
+    }
+
+    fn close_array(&mut self, enveloped: bool) {
+        self.consumed += 1;
+        self.state = if enveloped { State::Tail(Scanner { depth: 1, ..Scanner::default() }) } else { State::Done };
+    }
+
+    /// Reads the record that begins here.
+    fn record(&mut self, enveloped: bool, retry_at: usize) -> Option<Found> {
+        let there = self.rest().len();
+        // The next attempt waits for twice the bytes of the last one, so that chunks of one byte cost linear time.
+        if there < retry_at && there <= self.max_record && !self.ended {
+            return Some(Found::NeedsMore);
+        }
+        let mut values = serde_json::Deserializer::from_slice(self.rest()).into_iter::<Row>();
+        let read = values.next();
+        let length = values.byte_offset();
+        match read {
+            Some(Ok(row)) if length <= self.max_record => {
+                // A number, unlike a record, does not tell where it ends.
+                if length == there && !self.ended && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
+                    self.state = State::Record { enveloped, retry_at: there + 1 };
+                    return Some(Found::NeedsMore);
+                }
+                let begin = self.consumed;
+                self.consumed += length;
+                self.state = State::Separator { enveloped };
+                Some(Found::Record(begin..begin + length, row))
+            }
+            Some(Err(error)) if !error.is_eof() => {
+                let what = error.to_string();
+                Some(self.malformed(what.split(" at line ").next().unwrap_or_default()))
+            }
+            _ if there > self.max_record => {
+                self.state = State::Skip { enveloped, scanner: Scanner::default(), hash: XxHash64::with_seed(0) };
+                None
+            }
+            _ => {
+                self.state = State::Record { enveloped, retry_at: there * 2 };
+                Some(self.wants_more())
+            }
+        }
+    }
+
+    /// Passes over a record that is too large, keeping its hash alone.
+    fn skip(&mut self) -> Option<Found> {
+        let State::Skip { enveloped, scanner, hash } = &mut self.state else { return None };
+        let rest = self.buffer.get(self.consumed..).unwrap_or_default();
+        let end = scanner.find_end(rest);
+        let taken = end.unwrap_or(rest.len());
+        hash.write(rest.get(..taken).unwrap_or_default());
+        let found = end.map(|_| Found::Oversize(hash.finish()));
+        let enveloped = *enveloped;
+        self.consumed += taken;
+        if found.is_some() {
+            self.state = State::Separator { enveloped };
+            return found;
+        }
+        Some(self.wants_more())
+    }
+
+    /// Looks in a top object for a `value` that is an array. An object without one is a single record.
+    fn object(&mut self, mut scan: ObjectScan) -> Option<Found> {
+        let step = scan.run(self.rest());
+        if scan.scanned > self.max_record {
+            return Some(self.malformed("an object without a `value` array is larger than a record may be"));
+        }
+        match step {
+            Step::ValueArray(at) => {
+                self.consumed += at + 1;
+                self.state = State::Items { enveloped: true, first: true };
+                None
+            }
+            Step::Closed => {
+                let found = self.record(false, 0);
+                if matches!(found, Some(Found::Record(..))) {
+                    self.is_single = true;
+                    self.state = State::Done;
+                }
+                found
+            }
+            Step::Unfinished => {
+                self.state = State::Object(scan);
+                Some(self.wants_more())
+            }
+        }
+    }
+
+    fn tail(&mut self, mut scanner: Scanner) -> Option<Found> {
+        let end = scanner.find_end(self.rest());
+        self.consumed += end.unwrap_or(self.rest().len());
+        self.state = if end.is_some() { State::Done } else { State::Tail(scanner) };
+        if end.is_some() { None } else { Some(self.wants_more()) }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.consumed..).unwrap_or_default()
+    }
+
+    fn position(&self) -> u64 {
+        self.offset + self.consumed as u64
+    }
+
+    /// The next byte that is no white space; it stays unconsumed.
+    fn next_byte(&mut self) -> Option<u8> {
+        let blanks = self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.consumed += blanks;
+        self.rest().first().copied()
+    }
+
+    fn wants_more(&self) -> Found {
+        if self.ended { Found::CutOff } else { Found::NeedsMore }
+    }
+
+    fn malformed(&mut self, what: &str) -> Found {
+        self.state = State::Failed;
+        Found::Malformed(Malformed { offset: self.position(), what: what.to_owned(), from_the_start: false })
+    }
+}
+
+/// Finds where a JSON value ends by its brackets and quotes alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scanner {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Scanner {
+    fn step(&mut self, byte: u8) {
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+        } else {
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// The length up to the end of the value, where these bytes hold it.
+    fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        bytes
+            .iter()
+            .position(|byte| {
+                self.step(*byte);
+                self.depth == 0 && !self.in_string
+            })
+            .map(|last| last + 1)
+    }
+}
+
+/// How far a top object has been looked through, and where that stands between its members.
+#[derive(Clone, Copy, Debug, Default)]
+struct ObjectScan {
+    scanned: usize,
+    scanner: Scanner,
+    member: Member,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Member {
+    #[default]
+    NameExpected,
+    /// The name begins after the quote at this offset.
+    Name(usize),
+    /// A colon and then the value follow.
+    ValueExpected {
+        is_value: bool,
+    },
+    Value,
+}
+
+enum Step {
+    /// The array of `value` opens at this offset.
+    ValueArray(usize),
+    Closed,
+    Unfinished,
+}
+
+impl ObjectScan {
+    /// Looks through what has come since the last time; `object` begins with the object's first byte.
+    fn run(&mut self, object: &[u8]) -> Step {
+        for (at, &byte) in object.iter().enumerate().skip(self.scanned) {
+            let was_in_string = self.scanner.in_string;
+            let depth = self.scanner.depth;
+            self.scanner.step(byte);
+            if depth == 1 {
+                self.member = match (self.member, byte) {
+                    (Member::NameExpected, b'"') => Member::Name(at + 1),
+                    (Member::Name(from), b'"') if !self.scanner.in_string => {
+                        Member::ValueExpected { is_value: object.get(from..at) == Some(b"value") }
+                    }
+                    (Member::ValueExpected { is_value: true }, b'[') => return Step::ValueArray(at),
+                    (Member::ValueExpected { is_value }, b':' | b' ' | b'\t' | b'\n' | b'\r') => {
+                        Member::ValueExpected { is_value }
+                    }
+                    (Member::ValueExpected { .. }, _) => Member::Value,
+                    (Member::Value, b',') if !was_in_string => Member::NameExpected,
+                    (member, _) => member,
+                };
+            }
+            self.scanned = at + 1;
+            if self.scanner.depth == 0 {
+                return Step::Closed;
+            }
+        }
+        Step::Unfinished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that is found in a body which comes in chunks of one size.
+    fn read(body: &[u8], chunk: usize, max_record: usize) -> Result<Vec<String>, String> {
+        let mut reader = AnswerReader::new(max_record);
+        let mut chunks = body.chunks(chunk);
+        let mut records = Vec::new();
+        loop {
+            match reader.next() {
+                Found::Record(range, _) => records.push(String::from_utf8_lossy(reader.bytes(range)).into_owned()),
+                Found::Oversize(hash) => records.push(format!("oversize {hash:016x}")),
+                Found::NeedsMore => match chunks.next() {
+                    Some(chunk) => reader.push(chunk),
+                    None => reader.end(),
+                },
+                Found::End => return Ok(records),
+                Found::CutOff => return Err("cut off".to_owned()),
+                Found::Malformed(malformed) => return Err(format!("{}: {}", malformed.offset, malformed.what)),
+            }
+        }
+    }
+
+    /// The same whatever the size of the chunks.
+    fn check(body: &str, expected: Result<&[&str], &str>) {
+        for chunk in [1, 2, 3, 7, 64, 4096] {
+            let read = read(body.as_bytes(), chunk, 200);
+            let read = read.as_ref().map(|r| r.iter().map(String::as_str).collect::<Vec<_>>()).map_err(String::as_str);
+            assert_eq!(read, expected.map(<[&str]>::to_vec), "{body} in chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn an_array_an_envelope_and_a_single_record_are_answers() {
+        check(r#"[{"AlertId":"a"}, {"AlertId":"b"}]"#, Ok(&[r#"{"AlertId":"a"}"#, r#"{"AlertId":"b"}"#]));
+        check(r#"{"@odata.context":"x","value":[{"AlertId":"a"}],"n":{"value":[1]}}"#, Ok(&[r#"{"AlertId":"a"}"#]));
+        check(
+            r#"{"AlertId":"a","s":"value","t":{"value":[1]}}"#,
+            Ok(&[r#"{"AlertId":"a","s":"value","t":{"value":[1]}}"#]),
+        );
+        check("[]", Ok(&[]));
+        check(" [ ] \r\n", Ok(&[]));
+        check(r#"{"value" : [ ] }"#, Ok(&[]));
+        check("\u{feff}[{}]", Ok(&["{}"]));
+    }
+
+    #[test]
+    fn the_bytes_of_a_record_are_handed_on_as_they_came() {
+        let pretty = "{\r\n\t\"Description\" : \"a \\\"b\\\" \\\\ \u{e9} \u{1f600} \\u00e9 ]}\" ,\n \"x\":[ 1 , {} ] }";
+        check(&format!("[\n  {pretty} ,\n {pretty}\n]\n"), Ok(&[pretty, pretty]));
+    }
+
+    #[test]
+    fn what_is_no_record_is_found_as_well() {
+        check(r#"[null,12,-1.5e3,"x",true,[1,[2]],7]"#, Ok(&["null", "12", "-1.5e3", "\"x\"", "true", "[1,[2]]", "7"]));
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_passed_over_in_bounded_memory() {
+        let large = format!(r#"{{"Description":"{}]}}\"","n":[{{}}]}}"#, "x".repeat(1000));
+        let hash = format!("oversize {:016x}", XxHash64::oneshot(0, large.as_bytes()));
+        check(&format!(r#"[{{"a":1}},{large} , {{"b":2}}]"#), Ok(&[r#"{"a":1}"#, &hash, r#"{"b":2}"#]));
+        check(&format!(r#"{{"value":[{large}]}}"#), Ok(&[&hash]));
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_is_cut_off() {
+        let body = r#"{"x":"y","value":[{"AlertId":"a\""},{"AlertId":"b"}],"z":1}"#;
+        for length in 0..body.len() {
+            check(&body[..length], Err("cut off"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_malformed_where_it_stops_being_one() {
+        check("<html>", Err("0: it begins with neither `[` nor `{`"));
+        check("  null", Err("2: it begins with neither `[` nor `{`"));
+        check(r#"[{"a":tru}]"#, Err("1: expected ident"));
+        check("[{},]", Err("4: a record is missing"));
+        check("[,{}]", Err("1: a record is missing"));
+        check("[{} {}]", Err("4: neither a comma nor the end of the array follows a record"));
+        check("[] []", Err("3: something follows the answer"));
+        check(r#"{"value":[]} x"#, Err("13: something follows the answer"));
+    }
+
+    #[test]
+    fn an_object_without_an_array_is_no_larger_than_a_record() {
+        let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(300));
+        assert!(read(body.as_bytes(), 64, 200).unwrap_err().ends_with("larger than a record may be"));
+    }
+}

@@ -1,0 +1,182 @@
+//! Which request comes next.
+
+use crate::checkpoint::{Round, State};
+use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
+use crate::http::Request;
+use crate::query::{Query, detections_request};
+use crate::tick::{Now, TICKS_PER_SECOND, Tick};
+use crate::token::token_request;
+
+use super::{Ask, Machine, Mode, Output, Phase, Purpose};
+
+/// How long a neighbour of a failing slice is.
+const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
+
+/// How far the smallest call of a probe looks back.
+const PROBE: i64 = 60 * TICKS_PER_SECOND;
+
+impl Machine {
+    /// Says what the driver must do next.
+    pub fn step(&mut self, now: Now) -> Output {
+        loop {
+            let output = match std::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Idle => self.decide(now),
+                Phase::Reading(reading) => self.read(reading, now),
+                waiting @ (Phase::TokenBody { .. } | Phase::ErrorBody { .. }) => {
+                    self.phase = waiting;
+                    Some(Output::ReadBody)
+                }
+                Phase::TokenSent(_) | Phase::Sent(_) => Some(Output::Done(Err(Failure::Internal(Fault {
+                    code: "driver.unanswered".to_owned(),
+                    message: "the driver asked what is next before it said what came of the request".to_owned(),
+                    ..Fault::default()
+                })))),
+            };
+            if let Some(output) = output {
+                return output;
+            }
+        }
+    }
+
+    /// Decides what to ask, or that the poll is over.
+    fn decide(&mut self, now: Now) -> Option<Output> {
+        if let Some(failure) = self.failing.take() {
+            return Some(self.end_failing(failure, now));
+        }
+        if self.lost_answer {
+            return Some(self.give_up_answer(now));
+        }
+        let (ask, next) = self.next_ask(now);
+        let Some(ask) = ask else { return Some(self.finish(next)) };
+        let Some(bearer) = self.tokens.bearer(now) else {
+            if self.is_spent(2, now) {
+                return Some(self.finish(NextPoll::Now));
+            }
+            let request = token_request(&self.config);
+            self.poll.requests += 1;
+            self.poll.counters.token_renewals += 1;
+            self.phase = Phase::TokenSent(ask);
+            return Some(Output::Send(request));
+        };
+        let request = self.request(&ask, bearer);
+        if self.is_spent(1, now) {
+            return Some(self.finish(NextPoll::Now));
+        }
+        self.poll.requests += 1;
+        if ask.purpose == Purpose::Single
+            && let Some(state) = &mut self.state
+        {
+            state.asked.get_or_insert(now.wall);
+        }
+        self.phase = Phase::Sent(ask);
+        Some(Output::Send(request))
+    }
+
+    /// Whether the poll has no room for so many more requests.
+    fn is_spent(&self, requests: u32, now: Now) -> bool {
+        let over = self.poll.requests > 0 && (self.poll.is_over(now) || self.poll.is_full());
+        over || self.poll.requests + requests > self.poll.budget.max_requests
+    }
+
+    /// What to ask; where there is nothing, when to poll again.
+    fn next_ask(&mut self, now: Now) -> (Option<Ask>, NextPoll) {
+        if let Some(ask) = self.follow_ups.front() {
+            return (Some(ask.clone()), NextPoll::Now);
+        }
+        let Some(state) = &mut self.state else { return (None, NextPoll::Ended) };
+        match self.mode {
+            Mode::Probe if state.answered => (None, NextPoll::Ended),
+            Mode::Probe => {
+                let since = now.wall.minus(PROBE);
+                (Some(Ask { purpose: Purpose::Probe, since, until: now.wall, limit: Some(1) }), NextPoll::Now)
+            }
+            Mode::Single if state.answered => (None, NextPoll::Ended),
+            Mode::Single => (Some(single(&self.config, state, now)), NextPoll::Now),
+            Mode::Running { .. } if state.is_ended() => (None, NextPoll::Ended),
+            Mode::Running { .. } => {
+                let wait = u64::try_from(self.config.poll_interval).unwrap_or(0).saturating_mul(100);
+                // One round a poll: after its end the host waits.
+                if self.poll.ended_round {
+                    return (None, NextPoll::After(wait));
+                }
+                let Some(round) = state.round(&self.config, now.wall) else { return (None, NextPoll::After(wait)) };
+                let limit = self.config.limit;
+                (Some(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit }), NextPoll::Now)
+            }
+        }
+    }
+
+    fn request(&self, ask: &Ask, bearer: &crate::secret::Secret) -> Request {
+        let query = match (ask.purpose, &self.config.request) {
+            (Purpose::Single, Some(request)) => Query {
+                since: request.since,
+                until: request.until,
+                ago: request.ago.as_ref().map(|(text, _)| text.as_str()),
+                limit: request.limit,
+                filters: Some(&request.filters),
+            },
+            (Purpose::Probe | Purpose::Single, _) => {
+                Query { since: Some(ask.since), until: Some(ask.until), limit: ask.limit, ..Query::default() }
+            }
+            // Whether the service's bounds are open or closed is not documented: a tick more on each side makes both
+            // cover the slice.
+            (Purpose::Slice | Purpose::Check | Purpose::Neighbour, _) => Query {
+                since: Some(ask.since.minus(1)),
+                until: Some(ask.until.plus(1)),
+                limit: ask.limit,
+                filters: Some(&self.config.filters),
+                ago: None,
+            },
+        };
+        detections_request(&self.config, &query, bearer)
+    }
+
+    /// A slice beside the present one, inside the round.
+    pub(super) fn neighbour(&self) -> Option<Ask> {
+        let Round { until, at, end } = self.state.as_ref()?.round?;
+        let (since, until) =
+            if end < until { (end, end.plus(NEIGHBOUR).min(until)) } else { (at.minus(NEIGHBOUR), at) };
+        Some(Ask { purpose: Purpose::Neighbour, since, until, limit: self.config.limit })
+    }
+
+    /// The answer of a single request was lost with the instance that read it.
+    fn give_up_answer(&mut self, now: Now) -> Output {
+        self.lost_answer = false;
+        if let Some(state) = &mut self.state {
+            state.answered = true;
+            let (since, until) = single_range(&self.config, state, now);
+            self.poll.gaps.push(Gap {
+                key: format!("gap:partial:{since}:{until}"),
+                kind: super::deliver::KIND,
+                since,
+                until,
+                cause: GapCause::Partial,
+                subject: None,
+                detail: "the answer of the single request was read in part by an instance that is gone, and cannot be \
+                         asked for again: with `ago`, `limit` or an open end it would be another one"
+                    .to_owned(),
+            });
+        }
+        self.finish(NextPoll::Ended)
+    }
+}
+
+fn single(config: &crate::config::Config, state: &State, now: Now) -> Ask {
+    let (since, until) = single_range(config, state, now);
+    let limit = config.request.as_ref().and_then(|request| request.limit);
+    Ask { purpose: Purpose::Single, since, until, limit }
+}
+
+/// The range that a single request means, from when it was sent.
+fn single_range(config: &crate::config::Config, state: &State, now: Now) -> (Tick, Tick) {
+    const TWO_HOURS: i64 = 2 * 3600 * TICKS_PER_SECOND;
+    let asked = state.asked.unwrap_or(now.wall);
+    let request = config.request.clone().unwrap_or_default();
+    let until = request.until.unwrap_or(asked);
+    let since = match (request.since, request.ago) {
+        (Some(since), _) => since,
+        (None, Some((_, ago))) => asked.minus(ago),
+        (None, None) => until.minus(TWO_HOURS),
+    };
+    (since, until)
+}

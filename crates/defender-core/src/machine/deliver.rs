@@ -1,0 +1,275 @@
+//! From a row to an event, and from what a poll gathered to a batch.
+
+use crate::checkpoint::State;
+use crate::config::Format;
+use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll};
+use crate::csv;
+use crate::detection::{Row, fingerprint};
+use crate::ring::Ring;
+use crate::tick::Tick;
+
+use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose};
+
+/// What kind of thing this source reads.
+pub(super) const KIND: &str = "detection";
+
+/// What became of a row.
+pub(super) enum Taken {
+    /// It was delivered, or needs not be.
+    Done {
+        /// Whether it lies in the slice and had not been seen.
+        is_new: bool,
+    },
+    /// The batch has no room for it.
+    Held,
+}
+
+impl Machine {
+    /// Takes a row of an answer.
+    pub(super) fn take_row(&mut self, ask: &Ask, mut row: Row, record: &[u8]) -> Taken {
+        if matches!(ask.purpose, Purpose::Neighbour | Purpose::Probe) {
+            return Taken::Done { is_new: false };
+        }
+        self.poll.counters.rows += 1;
+        let lies_inside = row.processed.is_some_and(|at| ask.since <= at && at < ask.until);
+        let is_bounded = ask.purpose != Purpose::Single;
+        // The tick on each side belongs to the neighbours, which ask for it as well.
+        if is_bounded
+            && !lies_inside
+            && row.processed.is_some_and(|at| ask.since.minus(1) <= at && at <= ask.until.plus(1))
+        {
+            return Taken::Done { is_new: false };
+        }
+        let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(ask.until);
+        let event = self.event(&mut row, record);
+        let fingerprint = fingerprint(&event.key);
+        if let Some(state) = &mut self.state
+            && state.ring.contains(fingerprint)
+        {
+            self.poll.counters.duplicates += 1;
+            if !lies_inside {
+                state.ring.move_up(fingerprint, at);
+            }
+            return Taken::Done { is_new: false };
+        }
+        if row.is_odd || event.attributes.iter().any(|(name, _)| name == "defects") {
+            self.poll.counters.odd += 1;
+        }
+        let held = Held { event, fingerprint, at };
+        if !self.poll.has_room_for(held.event.body.len()) {
+            self.held = Some(held);
+            return Taken::Held;
+        }
+        self.deliver(held);
+        Taken::Done { is_new: lies_inside }
+    }
+
+    /// Puts an event into the batch, and its key into the ring.
+    pub(super) fn deliver(&mut self, held: Held) {
+        self.remember(held.fingerprint, held.at);
+        self.poll.push(held.event);
+    }
+
+    fn event(&self, row: &mut Row, record: &[u8]) -> Event {
+        let mut defects = Vec::new();
+        if !row.is_object {
+            defects.push("not-an-object");
+        } else if row.is_odd {
+            defects.push("odd-member");
+        }
+        if row.full_id.is_none() {
+            defects.push("no-key");
+        }
+        if row.processed.is_none() {
+            defects.push("no-stamp");
+        }
+        let mut attributes = Vec::new();
+        if !defects.is_empty() {
+            attributes.push(("defects".to_owned(), defects.join(",")));
+        }
+        let key = row.key(record);
+        let (content_type, body) = match self.config.format {
+            Format::Raw => ("application/json", record.to_vec()),
+            Format::Csv => {
+                attributes.push(("csv-header".to_owned(), csv::HEADER.to_owned()));
+                ("text/csv; header=absent", csv::row(record).into_bytes())
+            }
+        };
+        let subject = row.alert_id.take().unwrap_or_else(|| key.clone());
+        Event {
+            key,
+            subject,
+            kind: KIND,
+            occurred: row.occurred,
+            visible: row.processed,
+            content_type,
+            body,
+            attributes,
+        }
+    }
+
+    /// A record that is too large: a gap, told once.
+    pub(super) fn take_oversize(&mut self, ask: &Ask, hash: u64) {
+        self.poll.counters.rows += 1;
+        let key = format!("gap:unreadable:{hash:016x}");
+        let fingerprint = fingerprint(&key);
+        if self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint)) {
+            self.poll.counters.duplicates += 1;
+            return;
+        }
+        self.remember(fingerprint, ask.until);
+        self.poll.gaps.push(Gap {
+            key,
+            kind: KIND,
+            since: ask.since,
+            until: ask.until,
+            cause: GapCause::Unreadable,
+            subject: None,
+            detail: format!("one record of this range is larger than {} bytes", self.limits.event_bytes),
+        });
+    }
+
+    /// Puts a key into the ring, making room for it.
+    fn remember(&mut self, fingerprint: u64, at: Tick) {
+        let capacity = self.ring_bytes();
+        while let Some(state) = &self.state
+            && state.ring.encoded_bytes() + Ring::KEY_BYTES > capacity
+            && let Some((begins, ends)) = state.ring.oldest()
+        {
+            self.make_room(begins, ends);
+        }
+        if let Some(state) = &mut self.state {
+            state.ring.insert(fingerprint, at);
+        }
+    }
+
+    /// Forgets the oldest minute. Before the present slice that shortens the overlap; in it, the checkpoint freezes.
+    fn make_room(&mut self, begins: Tick, ends: Tick) {
+        let Some(state) = &mut self.state else { return };
+        let slice_begins = state.round.map_or(Tick::MIN, |round| round.at);
+        if ends <= slice_begins {
+            let since = begins.max(state.reread);
+            state.ring.forget_before(ends);
+            if since < ends {
+                state.reread = ends;
+                self.shorten_overlap(since, ends);
+            }
+            return;
+        }
+        if !state.frozen {
+            state.frozen = true;
+            self.frozen = Some(state.to_text());
+        }
+        state.ring.forget_before(ends);
+        self.forgot_until = self.forgot_until.max(Some(ends));
+    }
+
+    /// What the slice left in the ring is not all of it: what is missing there is not read again.
+    pub(super) fn close_frozen_slice(&mut self, slice_until: Tick) {
+        self.frozen = None;
+        let forgot = self.forgot_until.take();
+        let Some(state) = &mut self.state else { return };
+        if let Some(forgot) = forgot.map(|forgot| forgot.min(slice_until))
+            && forgot > state.reread
+        {
+            let since = state.reread;
+            state.reread = forgot;
+            self.shorten_overlap(since, forgot);
+        }
+    }
+
+    fn shorten_overlap(&mut self, since: Tick, until: Tick) {
+        let detail = format!(
+            "more detections came than the checkpoint can remember, so nothing from {since} to {until} is read again: \
+             one that the service shows late is missed there"
+        );
+        self.poll.note(
+            Level::Warning,
+            "overlap.shortened",
+            detail.clone(),
+            Some("a shorter `overlap` needs less room"),
+        );
+        self.poll.gaps.push(Gap {
+            key: format!("gap:overlap-shortened:{since}:{until}"),
+            kind: KIND,
+            since,
+            until,
+            cause: GapCause::Other("overlap-shortened"),
+            subject: None,
+            detail,
+        });
+    }
+
+    /// A fresh instance reads on from a frozen checkpoint: the older half of the slice, whose keys fit.
+    pub(super) fn thaw(&mut self, state: &mut State) {
+        if !state.frozen {
+            return;
+        }
+        state.frozen = false;
+        if state.halve()
+            && let Some(round) = state.round
+            && let Some(first) = state.ring.forget_from(round.end)
+            && first < round.at
+        {
+            // The minute of the seam held keys of what was read before: that cannot be read again without repeats.
+            state.reread = state.reread.max(round.at);
+        }
+    }
+
+    /// Ends the poll with what it has gathered.
+    pub(super) fn finish(&mut self, next: NextPoll) -> Output {
+        let mut text = self.checkpoint_text();
+        // A fresh instance at the same checkpoint would do the same again: ask for less.
+        if next == NextPoll::Now && !self.poll.has_output() && self.poll.began_at.as_deref() == Some(&text) {
+            if !self.ask_for_less() {
+                return Output::Done(Err(Failure::BudgetTooSmall(self.poll.larger_budget())));
+            }
+            text = self.checkpoint_text();
+        }
+        self.last = Some(text.clone());
+        let watermark = self.state.as_ref().and_then(|state| state.watermark);
+        Output::Done(Ok(Batch {
+            events: std::mem::take(&mut self.poll.events),
+            gaps: std::mem::take(&mut self.poll.gaps),
+            checkpoint: text,
+            next,
+            watermark,
+            notices: std::mem::take(&mut self.poll.notices),
+            counters: self.poll.counters.take(),
+        }))
+    }
+
+    /// The checkpoint as it stands.
+    pub(super) fn checkpoint_text(&self) -> String {
+        match (&self.frozen, &self.state) {
+            (Some(frozen), _) => frozen.clone(),
+            (None, Some(state)) => state.to_text(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Drops the answer and halves its slice; false where that is not possible.
+    pub(super) fn ask_for_less(&mut self) -> bool {
+        if !matches!(self.mode, Mode::Running { .. }) {
+            return false;
+        }
+        let was_frozen = self.drop_answer();
+        was_frozen || self.state.as_mut().is_some_and(State::halve)
+    }
+
+    /// Gives up the answer that is being read, and says whether the checkpoint was frozen: then reading goes on from
+    /// there, since the ring has lost keys of the slice.
+    pub(super) fn drop_answer(&mut self) -> bool {
+        self.phase = Phase::Idle;
+        self.follow_ups.clear();
+        self.suspect = None;
+        self.forgot_until = None;
+        self.held = None;
+        let Some(frozen) = self.frozen.take() else { return false };
+        if let Ok(mut state) = State::from_text(&frozen, &self.config.identity()) {
+            self.thaw(&mut state);
+            self.state = Some(state);
+        }
+        true
+    }
+}

@@ -1,0 +1,298 @@
+//! The pull engine: decides which request comes next, and turns answers into batches.
+//!
+//! The driver is a loop: [`Machine::begin`], then [`Machine::step`] until it is [`Output::Done`], telling
+//! [`Machine::handle`] what came of every other output. `docs/pull-engine.md` explains why nothing is lost.
+
+mod asking;
+mod deliver;
+mod failing;
+mod poll;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State};
+use crate::config::Config;
+use crate::contract::{Batch, Budget, Event, Failure, Position};
+use crate::http::{Request, ResponseHead, TransportFailure};
+use crate::tick::{Now, Tick};
+use crate::token::TokenCache;
+
+use poll::Poll;
+use reading::Reading;
+
+/// The largest record that is delivered, in bytes; a larger one is a gap.
+pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+/// What the driver must do next.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Send this request, dropping the answer before it, and tell what came of it.
+    Send(Request),
+    /// Read the next chunk of the answer.
+    ReadBody,
+    /// The poll is over. The answer is kept for the next one where [`Machine::wants_body`] says so.
+    Done(Result<Batch, Failure>),
+}
+
+/// What came of an output.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The answer's status and headers.
+    ResponseHead(ResponseHead),
+    /// A piece of its body, of any size.
+    BodyChunk(&'a [u8]),
+    /// Its body is complete.
+    BodyEnd,
+    /// No answer came, or its body broke off.
+    TransportFailed(TransportFailure),
+}
+
+/// Bounds that tests make smaller.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest checkpoint, in bytes.
+    pub checkpoint_bytes: usize,
+    /// The largest record, in bytes.
+    pub event_bytes: usize,
+    /// From how many rows on an answer may have been cut without anybody having asked for it.
+    pub suspicious_rows: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { checkpoint_bytes: MAX_CHECKPOINT_BYTES, event_bytes: MAX_EVENT_BYTES, suspicious_rows: 1000 }
+    }
+}
+
+/// One source that is being read.
+#[derive(Debug)]
+pub struct Machine {
+    config: Config,
+    limits: Limits,
+    mode: Mode,
+    tokens: TokenCache,
+    /// Where reading stands; none until the first poll has fixed the start.
+    state: Option<State>,
+    /// The text of the checkpoint that was handed out or taken in last.
+    last: Option<String>,
+    /// The checkpoint that stands in while the ring cannot hold the present slice.
+    frozen: Option<String>,
+    /// Up to where the ring has lost keys of the present slice.
+    forgot_until: Option<Tick>,
+    phase: Phase,
+    /// Requests that a finding made necessary, before the next slice.
+    follow_ups: VecDeque<Ask>,
+    /// The answer that the follow-ups check for having been cut.
+    suspect: Option<Suspect>,
+    /// Why the present slice could not be read, while its neighbour is tried.
+    slice_failure: Option<Failure>,
+    /// A record that did not fit the last batch.
+    held: Option<Held>,
+    /// What ends the poll.
+    failing: Option<Failure>,
+    /// A failure that is told after the batch before it, and when it ends on the monotonic clock.
+    embargo: Option<Embargo>,
+    /// Whether a token was renewed since the service accepted one.
+    renewed: bool,
+    /// Whether a checkpoint of an answer that cannot be asked for again was resumed.
+    lost_answer: bool,
+    /// The difference of the clocks that was told last, in ticks.
+    told_skew: Option<i64>,
+    poll: Poll,
+}
+
+/// What the machine is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Running { range: Option<(Tick, Tick)> },
+    Single,
+    Probe,
+}
+
+/// What the machine waits for.
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    TokenSent(Ask),
+    TokenBody { ask: Ask, head: ResponseHead, body: Vec<u8> },
+    Sent(Ask),
+    ErrorBody { ask: Ask, head: ResponseHead, body: Vec<u8> },
+    Reading(Box<Reading>),
+}
+
+/// One request for detections. Rows at or after `since` and before `until` are its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Ask {
+    purpose: Purpose,
+    since: Tick,
+    until: Tick,
+    limit: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    /// The present slice.
+    Slice,
+    /// What lies below or above the rows of an answer that may have been cut.
+    Check,
+    /// A neighbour of a slice that keeps failing.
+    Neighbour,
+    /// The one request of the configuration.
+    Single,
+    /// The smallest request, to prove the permission.
+    Probe,
+}
+
+/// An answer that may have been cut.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    rows: u32,
+    date: Option<Tick>,
+}
+
+#[derive(Debug)]
+struct Held {
+    event: Event,
+    fingerprint: u64,
+    at: Tick,
+}
+
+#[derive(Debug)]
+struct Embargo {
+    failure: Failure,
+    /// Nanoseconds on the monotonic clock; none for a failure that is told once.
+    until: Option<u64>,
+}
+
+impl Machine {
+    /// A machine that reads on from a position.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::UnusableCheckpoint`], and [`Failure::InvalidConfig`] for a range that has no length.
+    pub fn new(config: Config, position: &Position) -> Result<Self, Failure> {
+        Self::with_limits(config, position, Limits::default())
+    }
+
+    /// The same with other bounds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Machine::new`].
+    pub fn with_limits(config: Config, position: &Position, limits: Limits) -> Result<Self, Failure> {
+        let range = match position {
+            Position::Range(since, until) if since < until && config.request.is_none() => Some((*since, *until)),
+            Position::Range(since, until) => return Err(failing::no_range(*since, *until, config.request.is_some())),
+            Position::Resume(_) => None,
+        };
+        let mode = if config.request.is_some() { Mode::Single } else { Mode::Running { range } };
+        let mut machine = Self::idle(config, mode, limits);
+        if let Position::Resume(Some(text)) = position {
+            machine.resume(text)?;
+        }
+        Ok(machine)
+    }
+
+    /// A machine whose one poll proves credentials and permission with the smallest calls.
+    pub fn probe(config: Config) -> Self {
+        Self::idle(config, Mode::Probe, Limits::default())
+    }
+
+    fn idle(config: Config, mode: Mode, limits: Limits) -> Self {
+        Self {
+            config,
+            limits,
+            mode,
+            tokens: TokenCache::new(),
+            state: None,
+            last: None,
+            frozen: None,
+            forgot_until: None,
+            phase: Phase::Idle,
+            follow_ups: VecDeque::new(),
+            suspect: None,
+            slice_failure: None,
+            held: None,
+            failing: None,
+            embargo: None,
+            renewed: false,
+            lost_answer: false,
+            told_skew: None,
+            poll: Poll::default(),
+        }
+    }
+
+    fn resume(&mut self, text: &str) -> Result<(), Failure> {
+        let mut state = State::from_text(text, &self.config.identity())?;
+        match (&self.config.request, state.asked) {
+            (Some(request), Some(_)) => {
+                let can_be_asked_again = request.since.is_some() && request.until.is_some() && request.limit.is_none();
+                self.lost_answer = !state.answered && (!can_be_asked_again || state.frozen);
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(failing::other_kind_of_checkpoint(state.asked.is_some())),
+            (None, None) => self.thaw(&mut state),
+        }
+        self.state = Some(state);
+        self.last = Some(text.to_owned());
+        Ok(())
+    }
+
+    /// Whether a poll at this position is the next one of this machine.
+    pub fn is_at(&self, position: &Position) -> bool {
+        match position {
+            Position::Resume(Some(text)) => self.last.as_deref() == Some(text),
+            Position::Resume(None) | Position::Range(..) => false,
+        }
+    }
+
+    /// Hands the token on to a machine of the same configuration.
+    pub fn take_tokens(&mut self, other: &mut Self) {
+        self.tokens = std::mem::take(&mut other.tokens);
+        self.embargo = other.embargo.take().filter(|embargo| embargo.until.is_some());
+    }
+
+    /// Whether the rest of the present answer is wanted by the next poll.
+    pub fn wants_body(&self) -> bool {
+        matches!(self.phase, Phase::Reading(_))
+    }
+
+    /// Begins a poll.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::BudgetTooSmall`] for a budget that no poll can get on with; and the failure that the last batch left
+    /// to be told, or whose delay is not over.
+    pub fn begin(&mut self, budget: Budget, now: Now) -> Result<(), Failure> {
+        let least = Budget { max_events: 1, max_bytes: 1, max_requests: 2, max_duration: 1 };
+        let sufficient = Budget {
+            max_events: budget.max_events.max(least.max_events),
+            max_bytes: budget.max_bytes.max(least.max_bytes),
+            max_requests: budget.max_requests.max(least.max_requests),
+            max_duration: budget.max_duration.max(least.max_duration),
+        };
+        if sufficient != budget {
+            return Err(Failure::BudgetTooSmall(sufficient));
+        }
+        if let Some(failure) = self.embargoed(now) {
+            return Err(failure);
+        }
+        if self.state.is_none() {
+            let range = match self.mode {
+                Mode::Running { range } => range,
+                Mode::Single | Mode::Probe => None,
+            };
+            self.state = Some(State::begin(&self.config, range, now.wall));
+        }
+        self.poll.begin(budget, now, self.last.clone());
+        Ok(())
+    }
+
+    /// The bytes of a checkpoint that the ring may take.
+    fn ring_bytes(&self) -> usize {
+        self.limits.checkpoint_bytes.saturating_sub(HEADER_BYTES)
+    }
+}

@@ -1,0 +1,401 @@
+//! What comes back: the token, an error, an answer that is read as it arrives.
+
+use crate::answer::{AnswerReader, Found};
+use crate::contract::{Gap, GapCause, Level, NextPoll};
+use crate::failure::{api_failure, not_detections};
+use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
+use crate::tick::{Now, TICKS_PER_SECOND, Tick};
+use crate::token::read_token;
+
+use super::deliver::{KIND, Taken};
+use super::{Ask, Input, Machine, Output, Phase, Purpose, Suspect};
+
+/// How much of a token answer or of an error is looked at, in bytes.
+const MAX_SMALL_BODY: usize = 64 * 1024;
+
+/// How much of the beginning of an answer is kept to quote from, in bytes.
+const EXCERPT: usize = 1024;
+
+/// From which difference on the two clocks are worth a notice, in ticks.
+const NOTABLE_SKEW: i64 = 60 * TICKS_PER_SECOND;
+
+/// How often a slice of one tick must fail beside a neighbour that can be read before it is given up.
+const STRIKES: u32 = 3;
+
+/// An answer that is being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    ask: Ask,
+    head: ResponseHead,
+    reader: AnswerReader,
+    begins_with: Vec<u8>,
+    rows: u32,
+    /// The least and the greatest stamp of the rows in the slice.
+    span: Option<(Tick, Tick)>,
+    /// Whether a row in the slice had not been seen before.
+    has_new: bool,
+    /// Why the body broke off.
+    broke: Option<TransportFailure>,
+}
+
+impl Machine {
+    /// Takes what came of the last output.
+    pub fn handle(&mut self, input: Input<'_>, now: Now) {
+        match (std::mem::replace(&mut self.phase, Phase::Idle), input) {
+            (Phase::TokenSent(ask), Input::ResponseHead(head)) => {
+                self.phase = Phase::TokenBody { ask, head, body: Vec::new() };
+            }
+            (Phase::TokenSent(_) | Phase::TokenBody { .. }, Input::TransportFailed(failure)) => {
+                self.token_transport_failed(&failure);
+            }
+            (Phase::TokenBody { ask, head, mut body }, Input::BodyChunk(chunk)) => {
+                if keep(&mut body, chunk) {
+                    self.phase = Phase::TokenBody { ask, head, body };
+                } else {
+                    self.token_answered(&head, &body, now);
+                }
+            }
+            (Phase::TokenBody { head, body, .. }, Input::BodyEnd) => self.token_answered(&head, &body, now),
+            (Phase::Sent(ask), Input::ResponseHead(head)) => self.answered(ask, head, now),
+            (Phase::Sent(ask), Input::TransportFailed(failure)) => self.transport_failed(&ask, &failure),
+            (Phase::ErrorBody { ask, head, mut body }, Input::BodyChunk(chunk)) => {
+                if keep(&mut body, chunk) {
+                    self.phase = Phase::ErrorBody { ask, head, body };
+                } else {
+                    self.service_failed(&ask, api_failure(&head, &body, now, &self.config), head.status);
+                }
+            }
+            // The status tells enough where the body of an error breaks off.
+            (Phase::ErrorBody { ask, head, body }, Input::BodyEnd | Input::TransportFailed(_)) => {
+                self.service_failed(&ask, api_failure(&head, &body, now, &self.config), head.status);
+            }
+            (Phase::Reading(mut reading), Input::BodyChunk(chunk)) => {
+                let room = EXCERPT.saturating_sub(reading.begins_with.len()).min(chunk.len());
+                reading.begins_with.extend_from_slice(chunk.get(..room).unwrap_or_default());
+                reading.reader.push(chunk);
+                self.phase = Phase::Reading(reading);
+            }
+            (Phase::Reading(mut reading), Input::BodyEnd) => {
+                reading.reader.end();
+                self.phase = Phase::Reading(reading);
+            }
+            (Phase::Reading(mut reading), Input::TransportFailed(failure)) => {
+                // What came before it is read first.
+                reading.broke = Some(failure);
+                reading.reader.end();
+                self.phase = Phase::Reading(reading);
+            }
+            // An input that nothing asked for changes nothing; the next step says so to the driver.
+            (phase, _) => self.phase = phase,
+        }
+    }
+
+    fn token_answered(&mut self, head: &ResponseHead, body: &[u8], now: Now) {
+        match read_token(head, body, now, &self.config) {
+            Ok(token) => self.tokens.store(token),
+            Err(failure) => self.failing = Some(failure),
+        }
+    }
+
+    fn answered(&mut self, ask: Ask, head: ResponseHead, now: Now) {
+        match head.status {
+            401 if !self.renewed => {
+                self.renewed = true;
+                self.tokens.clear();
+                // The same request comes again with a new token.
+            }
+            200 | 204 => {
+                self.renewed = false;
+                self.compare_clocks(&head, now);
+                let mut reader = AnswerReader::new(self.limits.event_bytes);
+                if head.status == 204 {
+                    reader.push(b"[]");
+                    reader.end();
+                }
+                self.phase = Phase::Reading(Box::new(Reading {
+                    ask,
+                    head,
+                    reader,
+                    begins_with: Vec::new(),
+                    rows: 0,
+                    span: None,
+                    has_new: false,
+                    broke: None,
+                }));
+            }
+            _ => self.phase = Phase::ErrorBody { ask, head, body: Vec::new() },
+        }
+    }
+
+    fn compare_clocks(&mut self, head: &ResponseHead, now: Now) {
+        let Some(date) = head.date() else { return };
+        let skew = now.wall.0 - date.0;
+        let told = self.told_skew.unwrap_or(0);
+        if (skew - told).abs() > NOTABLE_SKEW {
+            self.told_skew = Some(skew);
+            if skew.abs() > NOTABLE_SKEW {
+                let seconds = skew.abs() / TICKS_PER_SECOND;
+                let direction = if skew > 0 { "ahead of" } else { "behind" };
+                self.poll.note(
+                    Level::Warning,
+                    "clock.skew",
+                    format!("the local clock is {seconds} s {direction} the service's"),
+                    Some("set the local clock: while it is wrong, detections come late, and none is lost"),
+                );
+            }
+        }
+    }
+
+    /// Reads on in an answer; none when something else is next.
+    pub(super) fn read(&mut self, mut reading: Box<Reading>, now: Now) -> Option<Output> {
+        if let Some(held) = self.held.take() {
+            if !self.poll.has_room_for(held.event.body.len()) {
+                let too_small = self.too_small_for(held.event.body.len());
+                self.held = Some(held);
+                self.phase = Phase::Reading(reading);
+                return Some(too_small);
+            }
+            self.deliver(held);
+            reading.has_new = true;
+        }
+        loop {
+            if self.poll.is_full() {
+                self.phase = Phase::Reading(reading);
+                return Some(self.finish(NextPoll::Now));
+            }
+            match reading.reader.next() {
+                Found::Record(range, row) => {
+                    let processed = row.processed;
+                    let single = reading.ask.purpose != Purpose::Single;
+                    // A lone object that is no detection is something else that answered, such as an error.
+                    if reading.reader.is_single_object() && !row.is_detection() {
+                        self.is_no_answer(&reading);
+                        return None;
+                    }
+                    reading.rows = reading.rows.saturating_add(1);
+                    let taken = self.take_row(&reading.ask, row, reading.reader.bytes(range));
+                    if let Some(at) =
+                        processed.filter(|at| single && reading.ask.since <= *at && *at < reading.ask.until)
+                    {
+                        let (least, greatest) = reading.span.unwrap_or((at, at));
+                        reading.span = Some((least.min(at), greatest.max(at)));
+                    }
+                    match taken {
+                        Taken::Done { is_new } => reading.has_new |= is_new,
+                        Taken::Held => {
+                            let needed = self.held.as_ref().map_or(0, |held| held.event.body.len());
+                            self.phase = Phase::Reading(reading);
+                            let is_empty = !self.poll.has_output();
+                            return Some(if is_empty {
+                                self.too_small_for(needed)
+                            } else {
+                                self.finish(NextPoll::Now)
+                            });
+                        }
+                    }
+                }
+                Found::Oversize(hash) => {
+                    reading.rows = reading.rows.saturating_add(1);
+                    self.take_oversize(&reading.ask, hash);
+                }
+                Found::NeedsMore => {
+                    self.phase = Phase::Reading(reading);
+                    let output = if self.poll.is_over(now) { self.finish(NextPoll::Now) } else { Output::ReadBody };
+                    return Some(output);
+                }
+                Found::End => {
+                    self.complete(&reading, now);
+                    return None;
+                }
+                Found::CutOff => {
+                    let failure = reading.broke.clone().unwrap_or_else(|| TransportFailure {
+                        kind: TransportFailureKind::Broken,
+                        detail: "the body ended in the middle of the answer".to_owned(),
+                    });
+                    self.transport_failed(&reading.ask, &failure);
+                    return None;
+                }
+                Found::Malformed(malformed) if malformed.from_the_start => {
+                    self.is_no_answer(&reading);
+                    return None;
+                }
+                Found::Malformed(malformed) => {
+                    let failure = TransportFailure {
+                        kind: TransportFailureKind::Broken,
+                        detail: format!("the answer is no JSON at byte {}: {}", malformed.offset, malformed.what),
+                    };
+                    self.transport_failed(&reading.ask, &failure);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn is_no_answer(&mut self, reading: &Reading) {
+        let failure = not_detections(&reading.head, &reading.begins_with, &self.config);
+        self.service_failed(&reading.ask, failure, reading.head.status);
+    }
+
+    /// An answer has been read to its end.
+    fn complete(&mut self, reading: &Reading, now: Now) {
+        let Reading { ask, rows, has_new, .. } = reading;
+        let date = reading.head.date();
+        match ask.purpose {
+            Purpose::Single | Purpose::Probe => {
+                if ask.purpose == Purpose::Probe {
+                    self.note_probe(*rows);
+                }
+                if let Some(state) = &mut self.state {
+                    state.answered = true;
+                    state.frozen = false;
+                }
+                self.frozen = None;
+                self.forgot_until = None;
+            }
+            Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
+            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading, date),
+            Purpose::Slice => self.close_slice(now, date, *rows),
+            Purpose::Check => {
+                self.follow_ups.pop_front();
+                let Some(suspect) = self.suspect else { return };
+                if *has_new {
+                    self.learn_cap(suspect.rows);
+                    self.split(ask, suspect.rows);
+                } else if self.follow_ups.is_empty() {
+                    if let Some(state) = &mut self.state {
+                        state.whole = state.whole.max(suspect.rows);
+                    }
+                    self.close_slice(now, suspect.date, suspect.rows);
+                }
+            }
+            Purpose::Neighbour => self.neighbour_was_read(),
+        }
+    }
+
+    fn is_cut(&self, ask: &Ask, rows: u32) -> bool {
+        let cap = self.state.as_ref().and_then(|state| state.cap);
+        ask.limit.is_some_and(|limit| rows >= limit) || cap.is_some_and(|cap| rows >= cap)
+    }
+
+    fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
+        let whole = self.state.as_ref().map_or(0, |state| state.whole);
+        rows >= self.limits.suspicious_rows && rows > whole && ask.until.0 - ask.since.0 > 1
+    }
+
+    /// Asks what lies below the least and above the greatest stamp of an answer. Something new there means that the
+    /// service cut it.
+    fn check_for_a_cut(&mut self, reading: &Reading, date: Option<Tick>) {
+        let Reading { ask, rows, .. } = reading;
+        self.suspect = Some(Suspect { rows: *rows, date });
+        let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
+        let checks = match reading.span {
+            Some((least, greatest)) => vec![check(ask.since, least), check(greatest.plus(1), ask.until)],
+            None => vec![check(ask.since, ask.until)],
+        };
+        self.follow_ups.extend(checks.into_iter().filter(|check| check.since < check.until));
+        if self.follow_ups.is_empty() {
+            // It reaches from the first tick to the last: nothing shows a cut.
+            self.follow_ups.push_back(check(ask.since, ask.since.plus(1)));
+        }
+    }
+
+    fn learn_cap(&mut self, rows: u32) {
+        if let Some(state) = &mut self.state {
+            state.cap = Some(rows);
+        }
+        self.poll.note(
+            Level::Warning,
+            "answer.cap",
+            format!("the service cuts its answers at {rows} rows without saying so; shorter ranges are asked for"),
+            None,
+        );
+    }
+
+    /// Goes on with the older half of a slice whose answer was cut. One of a single tick is asked once without `limit`,
+    /// and then is a gap.
+    fn split(&mut self, ask: &Ask, rows: u32) {
+        self.poll.counters.splits += 1;
+        self.follow_ups.clear();
+        self.suspect = None;
+        self.frozen = None;
+        self.forgot_until = None;
+        let Some(state) = &mut self.state else { return };
+        state.frozen = false;
+        if state.halve() {
+            return;
+        }
+        let Some(round) = state.round else { return };
+        if ask.limit.is_some() {
+            self.follow_ups.push_back(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit: None });
+            return;
+        }
+        self.poll.gaps.push(Gap {
+            key: format!("gap:truncated:{}:{}", round.at, round.end),
+            kind: KIND,
+            since: round.at,
+            until: round.end,
+            cause: GapCause::Truncated,
+            subject: None,
+            detail: format!("the service cut its answer at {rows} rows, and all of them have one stamp"),
+        });
+        self.close_slice_as_it_is();
+    }
+
+    fn close_slice(&mut self, now: Now, date: Option<Tick>, rows: u32) {
+        self.follow_ups.clear();
+        self.suspect = None;
+        self.slice_failure = None;
+        let Some(state) = &mut self.state else { return };
+        let Some(round) = state.round else { return };
+        state.complete(&self.config, now.wall, date, rows);
+        self.poll.ended_round = state.round.is_none();
+        self.close_frozen_slice(round.end);
+    }
+
+    /// The slice is left behind with a gap: what it moves is no more than its end.
+    fn close_slice_as_it_is(&mut self) {
+        let Some(end) = self.state.as_ref().and_then(|state| state.round).map(|round| round.end) else { return };
+        let now = Now { wall: end.plus(self.config.settle), monotonic: 0 };
+        self.close_slice(now, None, u32::MAX);
+    }
+
+    /// A slice keeps failing and its neighbour does not: the fault lies in the slice.
+    fn neighbour_was_read(&mut self) {
+        self.follow_ups.clear();
+        let Some(state) = &mut self.state else { return };
+        if state.halve() {
+            self.slice_failure = None;
+            return;
+        }
+        state.strikes += 1;
+        if state.strikes < STRIKES {
+            return;
+        }
+        let Some(round) = state.round else { return };
+        let why =
+            self.slice_failure.take().and_then(|mut failure| failure.fault_mut().map(|fault| fault.message.clone()));
+        self.poll.gaps.push(Gap {
+            key: format!("gap:unreadable:{}:{}", round.at, round.end),
+            kind: KIND,
+            since: round.at,
+            until: round.end,
+            cause: GapCause::Unreadable,
+            subject: None,
+            detail: format!("the service keeps failing on this range alone: {}", why.unwrap_or_default()),
+        });
+        self.close_slice_as_it_is();
+    }
+
+    fn note_probe(&mut self, rows: u32) {
+        let host = &self.config.api_endpoint.host;
+        let message = format!("the token was accepted by {host}, which answered the smallest request with {rows} rows");
+        self.poll.note(Level::Note, "probe.passed", message, None);
+    }
+}
+
+/// Keeps a chunk of a small body; false when it is full.
+fn keep(body: &mut Vec<u8>, chunk: &[u8]) -> bool {
+    let room = MAX_SMALL_BODY.saturating_sub(body.len()).min(chunk.len());
+    body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+    body.len() < MAX_SMALL_BODY
+}

@@ -1,0 +1,113 @@
+//! Which slice is asked for next, and what a complete one moves.
+
+use crate::checkpoint::{Round, State};
+use crate::config::{Config, Start};
+use crate::ring::Ring;
+use crate::tick::{Tick, Ticks};
+
+/// How often a slice fails, halved each time, before its neighbour is tried.
+pub(crate) const PATIENCE: u32 = 3;
+
+impl State {
+    /// Where a source that has never been polled begins.
+    pub fn begin(config: &Config, range: Option<(Tick, Tick)>, now: Tick) -> Self {
+        let start = match (range, config.start) {
+            (Some((since, _)), _) => since,
+            (None, Start::Now) => now,
+            (None, Start::Ago(ago)) => now.minus(ago),
+            (None, Start::At(at)) => at,
+        };
+        Self {
+            identity: config.identity(),
+            start,
+            bound: range.map(|(_, until)| until),
+            cursor: start,
+            reread: start,
+            watermark: None,
+            round: None,
+            length: config.slice,
+            cap: None,
+            whole: 0,
+            failures: 0,
+            strikes: 0,
+            frozen: false,
+            asked: None,
+            answered: false,
+            ring: Ring::default(),
+        }
+    }
+
+    /// Whether a closed range has been read to its end.
+    pub fn is_ended(&self) -> bool {
+        self.round.is_none() && self.bound.is_some_and(|bound| self.cursor >= bound)
+    }
+
+    /// The round that is under way, or a new one; none where nothing can be new yet.
+    pub fn round(&mut self, config: &Config, now: Tick) -> Option<Round> {
+        if self.round.is_none() && !self.is_ended() {
+            let newest = now.minus(config.settle);
+            let newest = self.bound.map_or(newest, |bound| newest.min(bound));
+            // A clock that was set back leaves what has been read before: that may be read again.
+            let until = newest.max(self.cursor);
+            let from = self.cursor.minus(config.overlap).max(self.reread).max(self.start).min(self.cursor);
+            if from < until {
+                self.begin_slice(from, until);
+            }
+        }
+        self.round
+    }
+
+    /// Begins the slice at `at`. A short rest joins the last slice, so that a quiet poll is one request.
+    fn begin_slice(&mut self, at: Tick, until: Tick) {
+        let rest = until.0 - at.0;
+        let end = if rest <= self.length.saturating_add(self.length / 2) { until } else { at.plus(self.length) };
+        self.round = Some(Round { until, at, end });
+    }
+
+    /// Goes on with the older half of the slice; false where it is one tick long.
+    pub fn halve(&mut self) -> bool {
+        let Some(round) = &mut self.round else { return false };
+        let half = (round.end.0 - round.at.0) / 2;
+        if half == 0 {
+            return false;
+        }
+        round.end = round.at.plus(half);
+        self.length = half;
+        true
+    }
+
+    /// The slice has been read: `rows` came, in an answer that the service dated `date`.
+    pub fn complete(&mut self, config: &Config, now: Tick, date: Option<Tick>, rows: u32) {
+        let Some(Round { until, end, .. }) = self.round else { return };
+        let service_now = date.unwrap_or(now);
+        self.cursor = self.cursor.max(end.min(service_now.minus(config.settle)));
+        // What was visible longer ago than the overlap has shown up by now, if it ever does.
+        let settled = service_now.min(now).minus(config.settle).minus(config.overlap);
+        self.reread = self.reread.max(settled);
+        let read = end.min(settled);
+        if read > self.start {
+            self.watermark = self.watermark.max(Some(read));
+        }
+        self.ring.forget_before(end.min(self.reread));
+        self.frozen = false;
+        // After a slice that failed on its own, the next one has less patience: the fault may lie there.
+        self.failures = if self.failures >= PATIENCE { PATIENCE - 1 } else { 0 };
+        self.strikes = 0;
+        self.length = self.grown(rows).min(config.slice);
+        if end < until {
+            self.begin_slice(end, until);
+        } else {
+            self.round = None;
+        }
+    }
+
+    /// How long the next slice may be, after an answer of so many rows.
+    fn grown(&self, rows: u32) -> Ticks {
+        let factor = match self.cap {
+            Some(cap) if rows >= cap / 3 => 1,
+            Some(cap) if rows >= cap / 9 => 2,
+            _ => 4,
+        };
+        self.length.saturating_mul(factor)
+    }
+}

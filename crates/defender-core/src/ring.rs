@@ -1,0 +1,242 @@
+//! The keys that have been delivered and may be seen again, grouped by minute.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+
+use crate::tick::{TICKS_PER_SECOND, Tick};
+
+const TICKS_PER_MINUTE: i64 = 60 * TICKS_PER_SECOND;
+
+/// What a group costs in a checkpoint beside its keys: `"2026-01-01T00:00":"",`.
+const GROUP_BYTES: usize = 22;
+
+/// Fingerprints of delivered keys, by the minute that they count under.
+///
+/// A fingerprint has 64 bits: a false 'seen' would be a loss, so nothing shorter will do. It costs 8 bytes, or 11 as the
+/// text of a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Ring {
+    minutes: BTreeMap<i64, Vec<u64>>,
+    minute_of: HashMap<u64, i64, BuildHasherDefault<AsIs>>,
+    encoded: usize,
+}
+
+impl Ring {
+    /// The minute that an instant belongs to.
+    fn minute(at: Tick) -> i64 {
+        at.0.div_euclid(TICKS_PER_MINUTE)
+    }
+
+    /// Whether a key is remembered.
+    pub fn contains(&self, fingerprint: u64) -> bool {
+        self.minute_of.contains_key(&fingerprint)
+    }
+
+    /// Remembers a key under an instant.
+    pub fn insert(&mut self, fingerprint: u64, at: Tick) {
+        let minute = Self::minute(at);
+        if self.minute_of.insert(fingerprint, minute).is_none() {
+            let keys = self.minutes.entry(minute).or_default();
+            let before = group_bytes(keys.len());
+            keys.push(fingerprint);
+            self.encoded += group_bytes(keys.len()) - before;
+        }
+    }
+
+    /// Lets a key that is remembered count under a later instant.
+    pub fn move_up(&mut self, fingerprint: u64, at: Tick) {
+        let Some(&minute) = self.minute_of.get(&fingerprint) else { return };
+        if minute >= Self::minute(at) {
+            return;
+        }
+        if let Some(keys) = self.minutes.get_mut(&minute) {
+            self.encoded -= group_bytes(keys.len());
+            keys.retain(|key| *key != fingerprint);
+            self.encoded += group_bytes(keys.len());
+            if keys.is_empty() {
+                self.minutes.remove(&minute);
+            }
+        }
+        self.minute_of.remove(&fingerprint);
+        self.insert(fingerprint, at);
+    }
+
+    /// Forgets every minute that ends at this instant or before it.
+    pub fn forget_before(&mut self, at: Tick) {
+        while let Some((&minute, _)) = self.minutes.first_key_value() {
+            if minute >= Self::minute(at) {
+                break;
+            }
+            self.forget(minute);
+        }
+    }
+
+    /// Forgets every minute that reaches past this instant, and says when the first of them begins.
+    pub fn forget_from(&mut self, at: Tick) -> Option<Tick> {
+        let mut first = None;
+        while let Some((&minute, _)) = self.minutes.last_key_value() {
+            if minute < Self::minute(at) {
+                break;
+            }
+            self.forget(minute);
+            first = Some(Tick(minute * TICKS_PER_MINUTE));
+        }
+        first
+    }
+
+    /// When the oldest minute that is remembered begins and ends.
+    pub fn oldest(&self) -> Option<(Tick, Tick)> {
+        let (&minute, _) = self.minutes.first_key_value()?;
+        Some((Tick(minute * TICKS_PER_MINUTE), Tick((minute + 1) * TICKS_PER_MINUTE)))
+    }
+
+    fn forget(&mut self, minute: i64) {
+        for fingerprint in self.minutes.remove(&minute).into_iter().flat_map(|keys| {
+            self.encoded -= group_bytes(keys.len());
+            keys
+        }) {
+            self.minute_of.remove(&fingerprint);
+        }
+    }
+
+    /// How many keys are remembered.
+    pub fn len(&self) -> usize {
+        self.minute_of.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.minute_of.is_empty()
+    }
+
+    /// The bytes that it takes in a checkpoint.
+    pub fn encoded_bytes(&self) -> usize {
+        self.encoded
+    }
+
+    /// The bytes that one more key may take.
+    pub const KEY_BYTES: usize = GROUP_BYTES + 11;
+
+    /// Writes the members of a JSON object: a minute, and the base64 of its keys in little-endian order.
+    pub fn write_json(&self, out: &mut String) {
+        let mut bytes = Vec::new();
+        for (index, (minute, keys)) in self.minutes.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            let text = Tick(minute * TICKS_PER_MINUTE).to_string();
+            out.push('"');
+            out.push_str(text.get(..16).unwrap_or(&text));
+            out.push_str("\":\"");
+            bytes.clear();
+            bytes.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
+            BASE64_STANDARD_NO_PAD.encode_string(&bytes, out);
+            out.push('"');
+        }
+    }
+
+    /// Reads one member of that object back; false where it is none.
+    #[must_use]
+    pub fn read_json(&mut self, minute: &str, keys: &str) -> bool {
+        let Some(at) = Tick::parse(&format!("{minute}:00Z")) else { return false };
+        let Ok(bytes) = BASE64_STANDARD_NO_PAD.decode(keys) else { return false };
+        let (keys, rest) = bytes.as_chunks::<8>();
+        for key in keys {
+            self.insert(u64::from_le_bytes(*key), at);
+        }
+        rest.is_empty()
+    }
+}
+
+fn group_bytes(keys: usize) -> usize {
+    if keys == 0 { 0 } else { GROUP_BYTES + (keys * 8 * 4).div_ceil(3) }
+}
+
+/// A fingerprint is a hash already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Tick {
+        Tick(minute * TICKS_PER_MINUTE + 17)
+    }
+
+    fn json(ring: &Ring) -> String {
+        let mut text = String::new();
+        ring.write_json(&mut text);
+        text
+    }
+
+    #[test]
+    fn the_size_is_the_size_of_the_text() {
+        let mut ring = Ring::default();
+        for key in 0..100 {
+            ring.insert(key * 7919, at((key % 7) as i64));
+            ring.insert(key * 7919, at(99));
+            assert_eq!(ring.encoded_bytes(), json(&ring).len() + 1, "{key}");
+        }
+        ring.forget_before(at(2));
+        ring.forget_from(at(5));
+        ring.move_up(2 * 7919, at(3));
+        assert_eq!(ring.encoded_bytes(), json(&ring).len() + 1);
+        ring.forget_before(at(1000));
+        assert_eq!((ring.encoded_bytes(), ring.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut ring = Ring::default();
+        for key in 0..50u64 {
+            ring.insert(key.wrapping_mul(0x9E37_79B9_7F4A_7C15), at((key % 3) as i64));
+        }
+        let members: BTreeMap<String, String> = serde_json::from_str(&format!("{{{}}}", json(&ring))).unwrap();
+        let mut copy = Ring::default();
+        assert!(members.iter().all(|(minute, keys)| copy.read_json(minute, keys)));
+        assert_eq!((json(&copy), copy.len()), (json(&ring), 50));
+        assert!(!copy.read_json("2026-01-01T00:00", "AAAA"), "three bytes are no key");
+        assert!(!copy.read_json("2026-01-01", "AAAAAAAAAAA"));
+    }
+
+    #[test]
+    fn a_minute_is_forgotten_when_it_is_past_as_a_whole() {
+        let mut ring = Ring::default();
+        ring.insert(1, at(5));
+        ring.forget_before(at(5));
+        assert!(ring.contains(1));
+        ring.forget_before(at(6));
+        assert!(!ring.contains(1));
+    }
+
+    #[test]
+    fn a_key_that_moves_up_outlives_its_first_minute() {
+        let mut ring = Ring::default();
+        ring.insert(1, at(5));
+        ring.move_up(1, at(8));
+        ring.move_up(1, at(6));
+        ring.forget_before(at(8));
+        assert!(ring.contains(1));
+        assert_eq!(ring.oldest(), Some((Tick(8 * TICKS_PER_MINUTE), Tick(9 * TICKS_PER_MINUTE))));
+    }
+}
