@@ -1,7 +1,30 @@
 //! The configuration of the source: untrusted JSON in, values that cannot be wrong out.
+//!
+//! `members` holds every member in tables; `json` reads the text, `reader` the members by those tables, `parse` what
+//! concerns several members at once.
+
+pub mod duration;
+mod endpoint;
+mod json;
+mod members;
+mod parse;
+mod problems;
+mod reader;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use endpoint::{is_guid, is_known_api_host, is_known_login_host};
+pub(crate) use json::Node;
+pub(crate) use members::{OLD_SIEM_AUDIENCE, SIEM_AUDIENCE};
 
 use crate::secret::Secret;
 use crate::tick::{Tick, Ticks};
+
+/// The JSON Schema (2020-12) of the configuration. A test prints it from the tables that the reader obeys, and fails
+/// where this file is stale.
+pub const SCHEMA: &str = include_str!("../../config.schema.json");
 
 /// A configuration that is valid by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,4 +159,63 @@ pub enum Format {
     Raw,
     /// One CSV row.
     Csv,
+}
+
+impl Cloud {
+    /// The words of the configuration, in the order of the clouds.
+    pub const NAMES: [&str; 4] = [Self::Commercial.name(), Self::Gcc.name(), Self::GccHigh.name(), Self::Dod.name()];
+    const ALL: [Self; 4] = [Self::Commercial, Self::Gcc, Self::GccHigh, Self::Dod];
+
+    /// How the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Commercial => "commercial",
+            Self::Gcc => "gcc",
+            Self::GccHigh => "gcc-high",
+            Self::Dod => "dod",
+        }
+    }
+}
+
+impl Region {
+    /// The words of the configuration, in the order of the regions.
+    pub const NAMES: [&str; 3] = [Self::Us.name(), Self::Eu.name(), Self::Uk.name()];
+    const ALL: [Self; 3] = [Self::Us, Self::Eu, Self::Uk];
+
+    /// How the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Eu => "eu",
+            Self::Uk => "uk",
+        }
+    }
+}
+
+impl TokenVersion {
+    /// The words of the configuration, in the order of the versions.
+    pub const NAMES: [&str; 2] = [Self::V1.name(), Self::V2.name()];
+    const ALL: [Self; 2] = [Self::V1, Self::V2];
+
+    /// How the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+impl Format {
+    /// The words of the configuration, in the order of the formats.
+    pub const NAMES: [&str; 2] = [Self::Raw.name(), Self::Csv.name()];
+    const ALL: [Self; 2] = [Self::Raw, Self::Csv];
+
+    /// How the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Csv => "csv",
+        }
+    }
 }

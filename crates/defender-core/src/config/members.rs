@@ -1,0 +1,353 @@
+//! Every member of the configuration, once: the reader obeys these tables, and the JSON Schema is printed from them.
+
+use super::duration::{DAY, MINUTE};
+use super::{Cloud, Format, Region, TokenVersion};
+use crate::tick::{TICKS_PER_SECOND, Ticks};
+
+/// One member of an object.
+pub(super) struct Member {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it may hold.
+    pub(super) kind: Kind,
+    /// Whether it must, may, or may not always be there.
+    pub(super) need: Need,
+    /// The value where it is left out, as it would be written.
+    pub(super) default: Option<&'static str>,
+    /// A value that is right, as it would be written.
+    pub(super) example: &'static str,
+    /// What it means, in sentences.
+    pub(super) about: &'static str,
+}
+
+/// What a member may hold.
+pub(super) enum Kind {
+    /// A GUID or a domain name.
+    Tenant,
+    /// A GUID.
+    Guid,
+    /// A text that is never shown.
+    Secret,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// A full URL.
+    Url,
+    /// A host, an origin or a full URL.
+    Location,
+    /// A URI or a GUID that is only compared, never fetched.
+    Audience,
+    /// `now`, a duration or a time.
+    Start,
+    /// A duration of a sane length.
+    Duration(Bounds),
+    /// A duration that is sent as it was written.
+    Ago,
+    /// A time.
+    Time,
+    /// A whole number from 1 to [`MAX_LIMIT`].
+    Limit,
+    /// A text or a list of texts.
+    Texts,
+    /// An object of these members.
+    Object(&'static [Member]),
+}
+
+/// When a member is there.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Need {
+    /// Always.
+    Required,
+    /// If one likes.
+    Optional,
+    /// If one likes, though never together with `request`.
+    WithoutRequest,
+}
+
+/// The least and the greatest length of a duration, and why.
+pub(super) struct Bounds {
+    pub(super) least: Ticks,
+    pub(super) why_least: &'static str,
+    pub(super) most: Ticks,
+    pub(super) why_most: &'static str,
+}
+
+/// The most rows that may be asked for in one answer: far above what one answer was ever seen to hold.
+pub(super) const MAX_LIMIT: u32 = 1_000_000;
+
+/// The longest time to look back: longer than the service exists or keeps anything.
+pub(super) const MAX_AGO: Ticks = 3650 * DAY;
+
+/// The audience of the SIEM API. Source: the token request on Microsoft's page.
+pub(crate) const SIEM_AUDIENCE: &str = "https://graph.windows.net";
+
+/// What the audience was called until April 2018.
+pub(crate) const OLD_SIEM_AUDIENCE: &str = "https://WDATPAlertExport.Seville.onmicrosoft.com";
+
+const fn member(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Member {
+    Member { name, kind, need, default: None, example: "", about }
+}
+
+impl Member {
+    const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), example: default, ..self }
+    }
+
+    const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
+    }
+}
+
+/// The configuration itself.
+pub(super) static MEMBERS: &[Member] = &[
+    member(
+        "tenant_id",
+        Kind::Tenant,
+        Need::Required,
+        "The directory (tenant) whose detections are read: its GUID, or one of its verified domain names.",
+    )
+    .example("5b5cf0ab-6c4e-4f8a-9d0a-0f2b3c4d5e6f"),
+    member("client_id", Kind::Guid, Need::Required, "The application (client) ID that the tenant registered: a GUID.")
+        .example("0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f"),
+    member(
+        "client_secret",
+        Kind::Secret,
+        Need::Required,
+        "The value of a client secret of that application, or a placeholder that the host replaces.",
+    )
+    .example("placeholder-of-the-host"),
+    member("api", Kind::Choice(&["siem"]), Need::Required, "Which API is read: siem, the SIEM (detections) API, is the only one yet. To be written down, so that an API that \
+         Microsoft is retiring is never used unknowingly.")
+        .example("siem"),
+    member(
+        "region",
+        Kind::Choice(&Region::NAMES),
+        Need::Optional,
+        "The region that holds the tenant's data. Required for the commercial cloud unless endpoints.api names the host; \
+         it is never guessed.",
+    )
+    .example("us"),
+    member(
+        "cloud",
+        Kind::Choice(&Cloud::NAMES),
+        Need::Optional,
+        "The cloud that the tenant lives in. The hosts for tokens and for the API follow from it.",
+    )
+    .default("commercial"),
+    member(
+        "token_version",
+        Kind::Choice(&TokenVersion::NAMES),
+        Need::Optional,
+        "The token endpoint: v1 sends resource, as Microsoft's page for this API does; v2 sends scope.",
+    )
+    .default("v1"),
+    member("endpoints", Kind::Object(ENDPOINTS), Need::Optional, "Other endpoints than those of the cloud and the region."),
+    member(
+        "start",
+        Kind::Start,
+        Need::WithoutRequest,
+        "Where the very first poll begins: now, so long before it, or at a time. A time without a zone is UTC.",
+    )
+    .default("PT2H"),
+    member(
+        "overlap",
+        Kind::Duration(Bounds {
+            least: 0,
+            why_least: "",
+            most: 30 * DAY,
+            why_most: "every poll reads all of it again",
+        }),
+        Need::WithoutRequest,
+        "How late a detection may show up and still be found: so much of the past is read again by every poll.",
+    )
+    .default("PT1H"),
+    member(
+        "settle",
+        Kind::Duration(Bounds {
+            least: 0,
+            why_least: "",
+            most: DAY,
+            why_most: "every detection is held back for that long",
+        }),
+        Need::WithoutRequest,
+        "How much of the most recent past is left for the next poll, since the service is still filling it.",
+    )
+    .default("PT1M"),
+    member(
+        "slice",
+        Kind::Duration(Bounds {
+            least: MINUTE,
+            why_least: "shorter slices would need thousands of requests for a day; the source shortens a slice by itself \
+                        where an answer is too large",
+            most: 30 * DAY,
+            why_most: "one answer would have to hold everything",
+        }),
+        Need::WithoutRequest,
+        "The longest range of time that one request asks for.",
+    )
+    .default("PT1H"),
+    member(
+        "poll_interval",
+        Kind::Duration(Bounds {
+            least: TICKS_PER_SECOND,
+            why_least: "Microsoft allows its Defender APIs about 100 calls a minute",
+            most: DAY,
+            why_most: "detections would wait for longer than that",
+        }),
+        Need::WithoutRequest,
+        "The wait between a poll that caught up and the next one.",
+    )
+    .default("PT5M"),
+    member(
+        "limit",
+        Kind::Limit,
+        Need::WithoutRequest,
+        "The most detections that one answer may hold. An answer that reaches it is asked for again in shorter slices, so \
+         that nothing is lost. Not sent by default.",
+    )
+    .example("1000"),
+    texts(
+        "machinegroups",
+        Need::WithoutRequest,
+        "Only detections on devices of these device groups; by default of all groups.",
+        "UKMachines",
+    ),
+    texts(
+        "device_created_machine_tags",
+        Need::WithoutRequest,
+        "Only detections on devices with such a tag set in their own registry; by default on all devices.",
+        "finance",
+    ),
+    texts(
+        "cloud_created_machine_tags",
+        Need::WithoutRequest,
+        "Only detections on devices with such a tag set in the portal; by default on all devices.",
+        "tier-0",
+    ),
+    member(
+        "request",
+        Kind::Object(REQUEST),
+        Need::Optional,
+        "One single request as the API documents it, in place of a running source: no cursor, no overlap, and then the end.",
+    ),
+    member(
+        "format",
+        Kind::Choice(&Format::NAMES),
+        Need::Optional,
+        "What an event's body holds: raw, the bytes that the service sent; csv, one CSV row.",
+    )
+    .default("raw"),
+];
+
+/// The member `endpoints`.
+pub(super) static ENDPOINTS: &[Member] = &[
+    member(
+        "token",
+        Kind::Url,
+        Need::Optional,
+        "The token endpoint as a full URL; http:// only to a loopback address. By default that of the cloud and the tenant.",
+    )
+    .example("https://login.microsoftonline.com/5b5cf0ab-6c4e-4f8a-9d0a-0f2b3c4d5e6f/oauth2/token"),
+    member(
+        "api",
+        Kind::Location,
+        Need::Optional,
+        "Where the API is: a host, an origin, or a full URL that ends in /api/alerts; http:// only to a loopback address. \
+         By default the host of the cloud and the region.",
+    )
+    .example("https://wdatp-alertexporter-us.windows.com/api/alerts"),
+    member(
+        "audience",
+        Kind::Audience,
+        Need::Optional,
+        "What the token is for: sent as resource, or as scope with /.default behind it.",
+    )
+    .default(SIEM_AUDIENCE),
+];
+
+/// The member `request`, with the API's own names. Source: the parameter table on Microsoft's page.
+pub(super) static REQUEST: &[Member] = &[
+    member(
+        "sinceTimeUtc",
+        Kind::Time,
+        Need::Optional,
+        "Only detections that became visible from this time on. Without it and ago, the service takes the last two hours.",
+    )
+    .example("2020-09-12T00:00:00Z"),
+    member(
+        "untilTimeUtc",
+        Kind::Time,
+        Need::Optional,
+        "Only detections that became visible up to this time. Without it, the service takes the present.",
+    )
+    .example("2020-09-13T00:00:00Z"),
+    member("ago", Kind::Ago, Need::Optional, "The range from so long ago up to now; excludes both times.").example("PT10M"),
+    member(
+        "limit",
+        Kind::Limit,
+        Need::Optional,
+        "The newest so many: where there are more, the service leaves the older ones out.",
+    )
+    .example("20"),
+    texts(
+        "machinegroups",
+        Need::Optional,
+        "Only detections on devices of these device groups; by default of all groups.",
+        "UKMachines",
+    ),
+    texts(
+        "DeviceCreatedMachineTags",
+        Need::Optional,
+        "Only detections on devices with such a tag set in their own registry; by default on all devices.",
+        "finance",
+    ),
+    texts(
+        "CloudCreatedMachineTags",
+        Need::Optional,
+        "Only detections on devices with such a tag set in the portal; by default on all devices.",
+        "tier-0",
+    ),
+];
+
+const fn texts(name: &'static str, need: Need, about: &'static str, example: &'static str) -> Member {
+    member(name, Kind::Texts, need, about).example(example)
+}
+
+const USE_SECRET: &str = "Use `client_secret` instead.";
+
+/// Members that a later version knows, and what to do until then.
+pub(super) static LATER: &[(&str, &str)] = &[
+    ("certificate", USE_SECRET),
+    ("federated_token", USE_SECRET),
+    ("refresh_token", USE_SECRET),
+    ("client_assertion", USE_SECRET),
+    ("access_token", USE_SECRET),
+    ("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes."),
+];
+
+/// Values of `api` that a later version knows.
+pub(super) static LATER_APIS: &[&str] = &["alerts", "graph", "incidents"];
+
+/// The member of this name.
+pub(super) fn find(table: &'static [Member], name: &str) -> Option<&'static Member> {
+    table.iter().find(|member| member.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_is_described_and_shown() {
+        for member in [MEMBERS, ENDPOINTS, REQUEST].into_iter().flatten() {
+            assert!(member.about.ends_with('.'), "{}", member.name);
+            assert_eq!(member.example.is_empty(), matches!(member.kind, Kind::Object(_)), "{}", member.name);
+        }
+    }
+
+    #[test]
+    fn no_member_is_both_known_and_of_a_later_version() {
+        for (name, _) in LATER {
+            assert!(find(MEMBERS, name).is_none(), "{name}");
+        }
+    }
+}

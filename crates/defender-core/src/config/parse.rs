@@ -1,0 +1,291 @@
+//! From text to a configuration: what each member means, and what members demand of one another.
+
+use super::endpoint::{self, Url};
+use super::json::{self, Node};
+use super::members::{ENDPOINTS, LATER, LATER_APIS, MEMBERS, Member, Need, SIEM_AUDIENCE, find};
+use super::problems::{Complaint, Problems, shown};
+use super::reader::{Reader, as_ago, as_time};
+use super::{Cloud, Config, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
+use crate::contract::Diagnostic;
+use crate::secret::Secret;
+use crate::tick::Tick;
+
+/// The start lies in these years: before the first the service did not exist, from the second on it is a slip.
+const START_YEARS: (&str, &str) = ("2010-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+
+impl Config {
+    /// Reads a configuration: one JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once, each with a code `config.<member>`, a JSON Pointer where one value is to blame, a sentence
+    /// and a hint. No secret is among them.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Problems::default();
+        let Some(members) = json::parse_object(text, &mut problems) else { return Err(problems.finish(&[])) };
+        match read(&members, &mut problems) {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems.finish(&secrets(&members))),
+        }
+    }
+
+    /// What a checkpoint belongs to: the service, the tenant and the API. Region, application, secret, endpoints and
+    /// every duration may change without a new start.
+    pub fn identity(&self) -> String {
+        format!("microsoft-defender/siem/{}", self.tenant_id)
+    }
+}
+
+/// The configuration; none only where something is wrong, and something may be wrong where there is one.
+fn read(members: &[(String, Node)], problems: &mut Problems) -> Option<Config> {
+    let root = Reader::new("", MEMBERS, members);
+    root.check(problems);
+    let tenant_id = root.text("tenant_id", problems).and_then(|text| problems.keep("/tenant_id", tenant(text)));
+    let client_id = root.text("client_id", problems).and_then(|text| problems.keep("/client_id", client(text)));
+    let client_secret =
+        root.text("client_secret", problems).and_then(|text| problems.keep("/client_secret", secret(text)));
+    check_api(&root, problems);
+    let cloud = root.choice("cloud", problems).and_then(|at| Cloud::ALL.get(at).copied());
+    let token_version = root.choice("token_version", problems).and_then(|at| TokenVersion::ALL.get(at).copied());
+    let endpoints = root.object("/endpoints", problems).unwrap_or(Reader::new("/endpoints", ENDPOINTS, &[]));
+    let region = region(&root, cloud, endpoints.has("api"), problems);
+    let token_endpoint = token_endpoint(&endpoints, cloud.zip(token_version), tenant_id.as_deref(), problems);
+    let api_endpoint = api_endpoint(&endpoints, cloud, region, problems);
+    let audience = audience(&endpoints, problems);
+    let start = start(&root, problems);
+    let overlap = root.duration("overlap", problems);
+    let settle = root.duration("settle", problems);
+    let slice = root.duration("slice", problems);
+    let poll_interval = root.duration("poll_interval", problems);
+    let limit = root.limit("limit", problems);
+    let filters = Filters {
+        machinegroups: root.texts("machinegroups", problems),
+        device_created_machine_tags: root.texts("device_created_machine_tags", problems),
+        cloud_created_machine_tags: root.texts("cloud_created_machine_tags", problems),
+    };
+    let request = request(&root, problems);
+    let format = root.choice("format", problems).and_then(|at| Format::ALL.get(at).copied());
+    Some(Config {
+        tenant_id: tenant_id?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        cloud: cloud?,
+        region,
+        token_version: token_version?,
+        token_endpoint: token_endpoint?,
+        api_endpoint: api_endpoint?,
+        audience: audience?,
+        start: start?,
+        overlap: overlap?,
+        settle: settle?,
+        slice: slice?,
+        poll_interval: poll_interval?,
+        limit,
+        filters,
+        request,
+        format: format?,
+    })
+}
+
+fn tenant(text: &str) -> Result<String, Complaint> {
+    let lower = text.to_ascii_lowercase();
+    if matches!(lower.as_str(), "common" | "organizations" | "consumers") {
+        return Err(Complaint::new(
+            format!("is \"{lower}\", and an application signs in to one tenant of its own"),
+            "Write the directory (tenant) ID, which the overview of the app registration shows.",
+        ));
+    }
+    if endpoint::is_guid(text) || endpoint::is_domain(text) {
+        return Ok(lower);
+    }
+    Err(Complaint::new(
+        "is neither a GUID nor a domain name",
+        "Write the directory (tenant) ID, such as 5b5cf0ab-6c4e-4f8a-9d0a-0f2b3c4d5e6f, or a verified domain name, such as \
+         contoso.onmicrosoft.com.",
+    ))
+}
+
+fn client(text: &str) -> Result<String, Complaint> {
+    if endpoint::is_guid(text) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Complaint::new(
+        "is not a GUID",
+        "Write the application (client) ID, such as 0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f, which the overview of the app \
+         registration shows.",
+    ))
+}
+
+fn secret(text: &str) -> Result<Secret, Complaint> {
+    if text.trim() == text {
+        return Ok(Secret::new(text));
+    }
+    Err(Complaint::new(
+        "begins or ends with a blank",
+        "Take the blank out: it may have come along with a copied value.",
+    ))
+}
+
+/// `api` is asked for although there is one choice yet, so that nobody uses a retired API unknowingly.
+fn check_api(root: &Reader<'_>, problems: &mut Problems) {
+    let Some(text) = root.text("api", problems) else { return };
+    if LATER_APIS.contains(&text) {
+        let predicate = format!("is \"{text}\", which is not supported by this version");
+        problems.add("/api", predicate, "Use `siem`, the SIEM (detections) API.");
+    } else if text != "siem" {
+        let predicate = format!("is {}, and must be `siem`", shown(text));
+        problems.add("/api", predicate, "`siem` is the SIEM (detections) API, the one that this version reads.");
+    }
+}
+
+/// The region that was written; one is demanded where the host depends on it.
+fn region(root: &Reader<'_>, cloud: Option<Cloud>, has_host: bool, problems: &mut Problems) -> Option<Region> {
+    if !root.has("region") {
+        if cloud == Some(Cloud::Commercial) && !has_host {
+            problems.add(
+                "/region",
+                "is missing, and it is never guessed",
+                "Write `us`, `eu` or `uk`, where the tenant's data is kept: in the portal under Settings, Microsoft Defender \
+                 XDR, Account. The SIEM API has no hosts for other regions.",
+            );
+        }
+        return None;
+    }
+    let region = root.choice("region", problems).and_then(|at| Region::ALL.get(at).copied())?;
+    if let Some(cloud) = cloud.filter(|cloud| endpoint::api_host(*cloud, region).is_none()) {
+        let predicate = format!("is `{}`, but the cloud `{}` has only `us`", region.name(), cloud.name());
+        problems.add("/region", predicate, "Leave it out, or correct `cloud`.");
+        return None;
+    }
+    Some(region)
+}
+
+fn token_endpoint(
+    endpoints: &Reader<'_>,
+    cloud_and_version: Option<(Cloud, TokenVersion)>,
+    tenant: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Endpoint> {
+    const AT: &str = "/endpoints/token";
+    if !endpoints.has("token") {
+        let (cloud, version) = cloud_and_version?;
+        let url = format!("https://{}/{}{}", endpoint::login_host(cloud), tenant?, endpoint::token_suffix(version));
+        return Url::parse(&url, false).ok().map(|url| url.endpoint(&url.path));
+    }
+    let text = endpoints.text("token", problems)?;
+    let url = problems.keep(AT, Url::parse(text, false))?;
+    let (cloud, version) = cloud_and_version?;
+    problems.keep(AT, endpoint::check_token_url(&url, cloud, version, tenant))?;
+    Some(url.endpoint(&url.path))
+}
+
+fn api_endpoint(
+    endpoints: &Reader<'_>,
+    cloud: Option<Cloud>,
+    region: Option<Region>,
+    problems: &mut Problems,
+) -> Option<Endpoint> {
+    const AT: &str = "/endpoints/api";
+    if !endpoints.has("api") {
+        // Without a region of its own a government cloud is in the US; the commercial one was complained about.
+        let region = region.or(cloud.filter(|cloud| *cloud != Cloud::Commercial).map(|_| Region::Us));
+        let host = endpoint::api_host(cloud?, region?)?;
+        return Url::parse(host, true).ok().map(|url| url.endpoint("/api/alerts"));
+    }
+    let text = endpoints.text("api", problems)?;
+    let url = problems.keep(AT, Url::parse(text, true))?;
+    if let Some(cloud) = cloud {
+        problems.keep(AT, endpoint::check_api_host(&url.host, cloud, region))?;
+    }
+    let path = problems.keep(AT, endpoint::detections_path(&url.path))?;
+    Some(url.endpoint(&path))
+}
+
+fn audience(endpoints: &Reader<'_>, problems: &mut Problems) -> Option<String> {
+    if !endpoints.has("audience") {
+        return Some(SIEM_AUDIENCE.to_owned());
+    }
+    let text = endpoints.text("audience", problems)?;
+    let checked = if text.ends_with("/.default") {
+        Err(Complaint::new("ends in /.default", "Take /.default out: token version v2 adds it by itself."))
+    } else if text.contains(char::is_whitespace) || !(text.contains("://") || endpoint::is_guid(text)) {
+        Err(Complaint::new("is neither a URI nor a GUID", format!("Leave it out for {SIEM_AUDIENCE}.")))
+    } else {
+        Ok(text.to_owned())
+    };
+    problems.keep("/endpoints/audience", checked)
+}
+
+fn start(root: &Reader<'_>, problems: &mut Problems) -> Option<Start> {
+    let member = find(MEMBERS, "start")?;
+    let text = if root.has("start") { root.text("start", problems)? } else { member.default? };
+    problems.keep("/start", as_start(text, member))
+}
+
+fn as_start(text: &str, member: &Member) -> Result<Start, Complaint> {
+    if text == "now" {
+        return Ok(Start::Now);
+    }
+    if text.starts_with('P') {
+        return as_ago(text, member).map(Start::Ago);
+    }
+    let Ok(time) = as_time(text) else {
+        let predicate = format!("is {}, which is neither `now`, nor a duration, nor a time", shown(text));
+        return Err(Complaint::new(predicate, "Write now, or PT2H, or 2020-09-12T00:00:00Z, or 2020-09-12."));
+    };
+    let within = |(first, end)| Tick::parse(first) <= Some(time) && Some(time) < Tick::parse(end);
+    if within(START_YEARS) {
+        return Ok(Start::At(time));
+    }
+    let predicate = format!("is {}, and must lie in the years 2010 to 2099", shown(text));
+    Err(Complaint::new(
+        predicate,
+        "The service has nothing older; to read all that it keeps, write a date such as 2020-01-01.",
+    ))
+}
+
+fn request(root: &Reader<'_>, problems: &mut Problems) -> Option<SingleRequest> {
+    if root.has("request") {
+        for member in MEMBERS.iter().filter(|member| member.need == Need::WithoutRequest && root.has(member.name)) {
+            let hint = match member.name {
+                "start" => "Take it out, and use `request.sinceTimeUtc` or `request.ago`.",
+                "limit" | "machinegroups" => "Move it into `request`.",
+                "device_created_machine_tags" => "Move it into `request`, as `DeviceCreatedMachineTags`.",
+                "cloud_created_machine_tags" => "Move it into `request`, as `CloudCreatedMachineTags`.",
+                _ => "Take it out: a single request is made once, and reads no range again.",
+            };
+            problems.add(&root.at(member.name), "has no meaning together with `request`", hint);
+        }
+    }
+    let request = root.object("/request", problems)?;
+    let (since, until) = (request.time("sinceTimeUtc", problems), request.time("untilTimeUtc", problems));
+    let ago = request.ago("ago", problems);
+    if request.has("ago") && (request.has("sinceTimeUtc") || request.has("untilTimeUtc")) {
+        let hint = "Keep `ago`, or keep the times: the API does not say what both together mean.";
+        problems.add("/request/ago", "stands beside `sinceTimeUtc` or `untilTimeUtc`, and excludes both", hint);
+    }
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let predicate = format!("is {since}, which is not before `untilTimeUtc`, {until}");
+        problems.add("/request/sinceTimeUtc", predicate, "Exchange the two, or make the range longer.");
+    }
+    Some(SingleRequest {
+        since,
+        until,
+        ago,
+        limit: request.limit("limit", problems),
+        filters: Filters {
+            machinegroups: request.texts("machinegroups", problems),
+            device_created_machine_tags: request.texts("DeviceCreatedMachineTags", problems),
+            cloud_created_machine_tags: request.texts("CloudCreatedMachineTags", problems),
+        },
+    })
+}
+
+/// The credentials in a configuration, those of later versions among them, so that no message repeats one.
+fn secrets(members: &[(String, Node)]) -> Vec<&str> {
+    let is_secret = |name: &str| name == "client_secret" || LATER.iter().any(|(later, _)| *later == name);
+    let credentials = members.iter().filter(|(name, _)| is_secret(name));
+    credentials.filter_map(|(_, value)| if let Node::Text(text) = value { Some(text.trim()) } else { None }).collect()
+}

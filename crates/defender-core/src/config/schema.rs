@@ -1,0 +1,153 @@
+//! The JSON Schema of the configuration, printed from the tables that the reader obeys.
+
+use super::SCHEMA;
+use super::duration::Iso;
+use super::json::Node;
+use super::members::{ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
+
+const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
+const DOMAIN: &str = "([0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?\\.)+[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*";
+const DURATION: &str = "P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]+)?S)?)?";
+const TIME: &str =
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?";
+
+fn schema() -> String {
+    let mut root = vec![
+        ("$schema".to_owned(), Node::text("https://json-schema.org/draft/2020-12/schema")),
+        ("title".to_owned(), Node::text("Microsoft Defender for Endpoint source")),
+        ("description".to_owned(), Node::text("The configuration of the source: one JSON object.")),
+    ];
+    root.extend(object(MEMBERS));
+    root.push(("anyOf".to_owned(), Node::List(ways_to_name_the_host())));
+    root.push(("dependentSchemas".to_owned(), without_request()));
+    let mut text = String::new();
+    Node::Object(root).print(0, &mut text);
+    text + "\n"
+}
+
+fn object(table: &[Member]) -> Vec<(String, Node)> {
+    let required = table.iter().filter(|member| member.need == Need::Required).map(|member| Node::text(member.name));
+    let properties = table.iter().map(|member| (member.name.to_owned(), Node::Object(value(member)))).collect();
+    vec![
+        ("type".to_owned(), Node::text("object")),
+        ("additionalProperties".to_owned(), Node::Bool(false)),
+        ("required".to_owned(), Node::List(required.collect())),
+        ("properties".to_owned(), Node::Object(properties)),
+    ]
+}
+
+fn value(member: &Member) -> Vec<(String, Node)> {
+    let mut about = member.about.to_owned();
+    let matching = |pattern: &str| vec![string(), ("pattern", Node::text(format!("^({pattern})$")))];
+    let keywords = match &member.kind {
+        Kind::Tenant => matching(&format!("{GUID}|{DOMAIN}")),
+        Kind::Guid => matching(GUID),
+        Kind::Secret => vec![string(), least(), ("writeOnly", Node::Bool(true))],
+        Kind::Choice(words) => {
+            vec![string(), ("enum", Node::List(words.iter().map(|word| Node::text(*word)).collect()))]
+        }
+        Kind::Url => vec![string(), ("format", Node::text("uri")), ("pattern", Node::text("^https?://[^?#@\\s]+$"))],
+        Kind::Location => vec![string(), ("pattern", Node::text("^[^?#@\\s]+$"))],
+        Kind::Audience => vec![string(), least()],
+        Kind::Start => matching(&format!("now|{DURATION}|{TIME}")),
+        Kind::Duration(bounds) => {
+            about += &format!(" From {} to {}.", Iso(bounds.least), Iso(bounds.most));
+            matching(DURATION)
+        }
+        Kind::Ago => matching(DURATION),
+        Kind::Time => matching(TIME),
+        Kind::Limit => vec![
+            ("type", Node::text("integer")),
+            ("minimum", Node::Whole(1)),
+            ("maximum", Node::Whole(u64::from(MAX_LIMIT))),
+        ],
+        Kind::Texts => vec![
+            ("type", Node::List(vec![Node::text("string"), Node::text("array")])),
+            least(),
+            (
+                "items",
+                Node::Object(vec![("type".to_owned(), Node::text("string")), ("minLength".to_owned(), Node::Whole(1))]),
+            ),
+            ("default", Node::List(Vec::new())),
+        ],
+        Kind::Object(_) => Vec::new(),
+    };
+    let mut list = vec![("description".to_owned(), Node::text(about))];
+    if let Kind::Object(table) = &member.kind {
+        list.extend(object(table));
+        if member.name == "request" {
+            let times = refusing(["sinceTimeUtc", "untilTimeUtc"].into_iter());
+            list.push(("dependentSchemas".to_owned(), Node::Object(vec![("ago".to_owned(), times)])));
+        }
+    }
+    list.extend(keywords.into_iter().map(|(keyword, value)| (keyword.to_owned(), value)));
+    if let Some(default) = member.default {
+        list.push(("default".to_owned(), Node::text(default)));
+    }
+    if !matches!(member.kind, Kind::Object(_) | Kind::Choice(_) | Kind::Secret) {
+        list.push(("examples".to_owned(), Node::List(vec![example(member)])));
+    }
+    list
+}
+
+/// The example of a member as JSON.
+pub(super) fn example(member: &Member) -> Node {
+    match member.kind {
+        Kind::Limit => Node::Whole(member.example.parse().unwrap()),
+        Kind::Object(_) => Node::Object(Vec::new()),
+        _ => Node::text(member.example),
+    }
+}
+
+fn string() -> (&'static str, Node) {
+    ("type", Node::text("string"))
+}
+
+fn least() -> (&'static str, Node) {
+    ("minLength", Node::Whole(1))
+}
+
+/// A region, or a host, or a cloud that has one host only.
+fn ways_to_name_the_host() -> Vec<Node> {
+    let parse = |text| serde_json::from_str(text).unwrap();
+    vec![
+        parse(r#"{"required": ["region"]}"#),
+        parse(r#"{"required": ["endpoints"], "properties": {"endpoints": {"required": ["api"]}}}"#),
+        parse(r#"{"required": ["cloud"], "properties": {"cloud": {"enum": ["gcc", "gcc-high", "dod"]}}}"#),
+    ]
+}
+
+/// A `request` excludes the members of a running source; in it, `ago` excludes the times.
+fn without_request() -> Node {
+    let running = MEMBERS.iter().filter(|member| member.need == Need::WithoutRequest).map(|member| member.name);
+    Node::Object(vec![("request".to_owned(), refusing(running))])
+}
+
+fn refusing(names: impl Iterator<Item = &'static str>) -> Node {
+    let properties = names.map(|name| (name.to_owned(), Node::Bool(false))).collect();
+    Node::Object(vec![("properties".to_owned(), Node::Object(properties))])
+}
+
+#[test]
+fn the_schema_file_is_what_the_tables_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.schema.json");
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, schema()).unwrap();
+    } else {
+        assert!(
+            schema() == SCHEMA,
+            "{path} is stale. This writes it anew: UPDATE_SCHEMA=1 cargo test -p defender-core the_schema_file"
+        );
+    }
+}
+
+#[test]
+fn the_schema_marks_the_secret_and_refuses_unknown_members() {
+    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    assert_eq!(schema["properties"]["client_secret"]["writeOnly"], true);
+    for (place, table) in [("", MEMBERS), ("/properties/endpoints", ENDPOINTS), ("/properties/request", REQUEST)] {
+        let object = schema.pointer(place).unwrap();
+        assert_eq!(object["additionalProperties"], false, "{place}");
+        assert_eq!(object["properties"].as_object().unwrap().len(), table.len(), "{place}");
+    }
+}
