@@ -1,0 +1,57 @@
+# Two commands on a fresh machine: `make run` and `make test`. Both do all the set-up.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check component guests hosts foreign-hosts format lint docs layers deny clean
+
+CARGO := scripts/cargo
+BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
+SCENARIO := host-test/scenarios/first-pull
+
+# The hosts are always built with one selection of packages, the default members of the workspace: another one would mean
+# other features of what they share, and wasmtime built again.
+run test check: export COMPONENTIZE = $(BUILT)/componentize
+
+help: ## says what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: hosts component ## replays recorded traffic through the component, SCENARIO=host-test/scenarios/first-pull: NDJSON on stdout
+	@$(BUILT)/host-test replay --component target/defender_source.wasm $(SCENARIO) || { s=$$?; [ $$s -eq 141 ] || exit $$s; }
+
+test: hosts component guests ## runs every test, those against the built component and in foreign hosts included
+	@$(CARGO) test --locked
+	@scripts/foreign-hosts
+
+check: hosts component format lint docs layers deny ## format, lints, documentation, layers, licences, imports and size of the component
+
+component: ## builds the component, target/defender_source.wasm
+	@scripts/component defender-source
+
+guests: ## builds the small components that the hosts are tested against
+	@scripts/component counter-source
+
+hosts: ## builds source-host and host-test, into target/debug
+	@$(CARGO) build --locked
+
+foreign-hosts: hosts component ## runs the component in Python, Node and the wasmtime command line
+	@scripts/foreign-hosts
+
+format:
+	@$(CARGO) fmt --all --check
+
+lint:
+	@$(CARGO) clippy --locked --all-targets -- -D warnings
+	@scripts/wasm-cargo clippy -p defender-source -p counter-source -- -D warnings
+
+docs:
+	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+
+layers:
+	@scripts/layers
+
+deny: ## licences, sources and banned crates of everything that is linked
+	@scripts/cargo-deny check bans licenses sources
+
+clean: ## removes everything that was built
+	@rm -rf target examples/node/node_modules
