@@ -27,6 +27,16 @@ impl Traffic {
         self.groups.iter().flat_map(|group| &group.interactions)
     }
 
+    /// The same traffic as if it had all been recorded at one origin, such as `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn at_origin(&self, origin: &str) -> Self {
+        let mut traffic = self.clone();
+        for interaction in traffic.groups.iter_mut().flat_map(|group| &mut group.interactions) {
+            origin.clone_into(&mut Arc::make_mut(interaction).request.origin);
+        }
+        traffic
+    }
+
     /// Reads the text of a `traffic.json`. Body files are looked for beside `file`.
     ///
     /// # Errors

@@ -1,0 +1,104 @@
+//! The command line: arguments, output and exit status, and nothing else.
+
+mod component;
+mod replay;
+mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use scenario::UnusableScenario;
+
+/// Runs any pipeline:source component against recorded traffic, without a network and on a virtual clock.
+#[derive(Debug, Parser)]
+#[command(name = "host-test", version, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay scenario folders and compare what comes out with what they expect.
+    #[command(after_help = "Events go to stdout as NDJSON, everything else to stderr.\n\
+        Exit status: 0 as expected, 1 not as expected, 2 wrong usage, scenario or configuration.")]
+    Replay(replay::Args),
+    /// Serve a scenario's answers over plain HTTP on 127.0.0.1, for hosts with a clock of their own.
+    #[command(after_help = "The base URL goes to stdout; it stands in for every recorded origin.\n\
+        Requests that nothing answers get a 404 and are explained on stderr.")]
+    Serve(serve::Args),
+}
+
+/// How a command ended, in the order of what matters more.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Status {
+    AsExpected = 0,
+    NotAsExpected = 1,
+    /// The arguments, the scenario or the configuration are wrong.
+    Unusable = 2,
+}
+
+/// Why a command could not even begin.
+#[derive(Debug)]
+struct Refusal {
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<UnusableScenario> for Refusal {
+    fn from(error: UnusableScenario) -> Self {
+        // Each of its sentences has a hint of its own.
+        Self { message: error.to_string(), hint: None }
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // Exits with status 2 on wrong usage, and with 0 on --help.
+    let args = Args::parse();
+    let ended = match args.command {
+        Command::Replay(args) => replay::run(&args, &mut Output::default()),
+        Command::Serve(args) => serve::run(&args),
+    };
+    let status = ended.unwrap_or_else(|refusal| {
+        say(&format!("error: {}", refusal.message));
+        if let Some(hint) = refusal.hint {
+            say(&format!("\nhint: {hint}"));
+        }
+        Status::Unusable
+    });
+    ExitCode::from(status as u8)
+}
+
+/// Says something on stderr; where nobody listens there is nobody to tell.
+fn say(text: &str) {
+    let _nobody_listens = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// stdout, until its reader goes away.
+#[derive(Debug, Default)]
+struct Output {
+    closed: bool,
+}
+
+impl Output {
+    /// Writes a text and flushes it. A reader that went away, as `head` does, is no error.
+    fn write(&mut self, text: &str) -> Result<(), Refusal> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(error) => Err(Refusal {
+                message: format!("stdout cannot be written: {error}"),
+                hint: Some("check where it goes, and that there is space".to_owned()),
+            }),
+            Ok(()) => Ok(()),
+        }
+    }
+}
