@@ -1,8 +1,12 @@
 //! Generated from `wit/`: the contract's types, and the export.
 
-#![expect(missing_docs, unsafe_code, reason = "generated; wit/source.wit documents it")]
-#![expect(clippy::allow_attributes_without_reason, reason = "generated")]
+#![allow(unsafe_code, reason = "generated; every value crosses the boundary through it")]
 
 wit_bindgen::generate!({ world: "source-plugin", path: "../../wit" });
 
 pub(crate) use exports::pipeline::source::source as contract;
+
+
+use crate::DefenderSource;
+
+export!(DefenderSource with_types_in self);

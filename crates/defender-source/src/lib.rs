@@ -84,5 +84,3 @@ fn drive(machine: &mut Machine, answer: &mut Option<Answer>) -> Result<Batch, Fa
         }
     }
 }
-
-bindings::export!(DefenderSource with_types_in bindings);
