@@ -3,8 +3,8 @@
 
 use crate::config::duration::{Iso, MINUTE};
 use crate::config::{
-    Config, Filters, Node, OLD_SIEM_AUDIENCE, SIEM_AUDIENCE, SingleRequest, Start, is_guid, is_known_api_host,
-    is_known_login_host,
+    Config, Endpoint, Filters, OLD_SIEM_AUDIENCE, Printer, SIEM_AUDIENCE, SingleRequest, Start, is_guid,
+    is_known_api_host, is_known_login_host,
 };
 use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
 
@@ -18,12 +18,6 @@ impl Config {
     /// The origins, the use of the secret, the identity, the configuration with its defaults, and the notes. The codes
     /// of the notes begin with `plan.`.
     pub fn plan(&self) -> AccessPlan {
-        let origin = |endpoint: &crate::config::Endpoint, purpose| Origin {
-            scheme: endpoint.scheme.clone(),
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            purpose,
-        };
         AccessPlan {
             origins: vec![origin(&self.token_endpoint, "token"), origin(&self.api_endpoint, "api")],
             secrets: vec![SecretUse {
@@ -43,194 +37,214 @@ impl Config {
     /// The configuration with every default written out and without its secret. With the secret put back it reads as
     /// the same configuration.
     fn effective(&self) -> String {
-        let mut members = vec![
-            ("tenant_id", Node::text(&self.tenant_id)),
-            ("client_id", Node::text(&self.client_id)),
-            ("api", Node::text("siem")),
-            ("cloud", Node::text(self.cloud.name())),
-        ];
-        members.extend(self.region.map(|region| ("region", Node::text(region.name()))));
-        members.push(("token_version", Node::text(self.token_version.name())));
-        let endpoints = vec![
-            ("token", Node::text(&self.token_endpoint.url)),
-            ("api", Node::text(&self.api_endpoint.url)),
-            ("audience", Node::text(&self.audience)),
-        ];
-        members.push(("endpoints", object(endpoints)));
-        if let Some(request) = &self.request {
-            members.push(("request", single_request(request)));
-        } else {
-            let start = match self.start {
-                Start::Now => "now".to_owned(),
-                Start::Ago(ticks) => Iso(ticks).to_string(),
-                Start::At(time) => time.to_string(),
-            };
-            members.push(("start", Node::Text(start)));
-            let durations = [
-                ("overlap", self.overlap),
-                ("settle", self.settle),
-                ("slice", self.slice),
-                ("poll_interval", self.poll_interval),
-            ];
-            members.extend(durations.map(|(name, ticks)| (name, Node::Text(Iso(ticks).to_string()))));
-            members.extend(self.limit.map(|limit| ("limit", Node::Whole(u64::from(limit)))));
-            let names = ["machinegroups", "device_created_machine_tags", "cloud_created_machine_tags"];
-            members.extend(filters(&self.filters, names));
+        let mut json = Printer::new();
+        json.text("tenant_id", &self.tenant_id);
+        json.text("client_id", &self.client_id);
+        json.text("api", "siem");
+        json.text("cloud", self.cloud.name());
+        if let Some(region) = self.region {
+            json.text("region", region.name());
         }
-        members.push(("format", Node::text(self.format.name())));
-        let mut text = String::new();
-        object(members).print(0, &mut text);
-        text
+        json.text("token_version", self.token_version.name());
+        json.open("endpoints");
+        json.text("token", &self.token_endpoint.url);
+        json.text("api", &self.api_endpoint.url);
+        json.text("audience", &self.audience);
+        json.close();
+        match &self.request {
+            Some(request) => print_request(request, &mut json),
+            None => self.print_running(&mut json),
+        }
+        json.text("format", self.format.name());
+        json.finish()
+    }
+
+    fn print_running(&self, json: &mut Printer) {
+        let start = match self.start {
+            Start::Now => "now".to_owned(),
+            Start::Ago(ticks) => Iso(ticks).to_string(),
+            Start::At(time) => time.to_string(),
+        };
+        json.text("start", &start);
+        for (name, ticks) in [
+            ("overlap", self.overlap),
+            ("settle", self.settle),
+            ("slice", self.slice),
+            ("poll_interval", self.poll_interval),
+        ] {
+            json.text(name, &Iso(ticks).to_string());
+        }
+        if let Some(limit) = self.limit {
+            json.number("limit", limit);
+        }
+        let names = ["machinegroups", "device_created_machine_tags", "cloud_created_machine_tags"];
+        print_filters(&self.filters, names, json);
     }
 
     fn notes(&self) -> Vec<Diagnostic> {
-        let mut notes = vec![note(
-            Level::Warning,
-            "plan.siem-deprecated",
-            "/api",
-            "Microsoft deprecated the SIEM API on 31 December 2023 and may turn it off without notice.",
-            "Plan the move to its successor, the Microsoft Graph security API (alerts_v2).",
-        )];
-        self.note_credentials(&mut notes);
-        self.note_endpoints(&mut notes);
-        match &self.request {
-            Some(request) => note_request(request, &mut notes),
-            None => self.note_running(&mut notes),
+        let mut notes = Vec::new();
+        let mut add = |applies: bool, note: &Note, value: &str| {
+            if applies {
+                notes.push(note.about(value));
+            }
+        };
+        add(true, &SIEM_DEPRECATED, "");
+        add(is_guid(self.client_secret.expose()), &CLIENT_SECRET_IS_AN_ID, "");
+        add(self.client_id == self.tenant_id, &CLIENT_IS_TENANT, "");
+        let (token, api) = (&self.token_endpoint.host, &self.api_endpoint.host);
+        add(!is_known_login_host(token), &TOKEN_HOST, token);
+        add(!is_known_api_host(api), &API_HOST, api);
+        let known = [SIEM_AUDIENCE, OLD_SIEM_AUDIENCE].contains(&self.audience.trim_end_matches('/'));
+        add(!known, &AUDIENCE, "");
+        if let Some(request) = &self.request {
+            add(request.until.is_none() || request.limit.is_some(), &REQUEST, "");
+            return notes;
         }
-        notes
-    }
-
-    fn note_credentials(&self, notes: &mut Vec<Diagnostic>) {
-        if is_guid(self.client_secret.expose()) {
-            notes.push(note(
-                Level::Warning,
-                "plan.client-secret-is-an-id",
-                "/client_secret",
-                "`client_secret` looks like a GUID, as the ID of a secret does; its value does not.",
-                "Copy the column Value of the secret. It is shown only once: make a new secret if it is gone.",
-            ));
-        }
-        if self.client_id == self.tenant_id {
-            notes.push(note(
-                Level::Warning,
-                "plan.client-is-tenant",
-                "/client_id",
-                "`client_id` and `tenant_id` are the same value.",
-                "Copy the application (client) ID and the directory (tenant) ID anew; they differ.",
-            ));
-        }
-    }
-
-    fn note_endpoints(&self, notes: &mut Vec<Diagnostic>) {
-        let token = &self.token_endpoint.host;
-        if !is_known_login_host(token) {
-            notes.push(note(
-                Level::Warning,
-                "plan.token-host",
-                "/endpoints/token",
-                format!("The client secret is sent to {token}, which is not a sign-in host of Microsoft."),
-                "Make sure that this host is yours, or leave `endpoints.token` out.",
-            ));
-        }
-        let api = &self.api_endpoint.host;
-        if !is_known_api_host(api) {
-            notes.push(note(
-                Level::Warning,
-                "plan.api-host",
-                "/endpoints/api",
-                format!(
-                    "The access token is sent to {api}, which is not a host that Microsoft names for the SIEM API."
-                ),
-                "Make sure that this host is yours, or leave `endpoints.api` out.",
-            ));
-        }
-        if ![SIEM_AUDIENCE, OLD_SIEM_AUDIENCE].contains(&self.audience.trim_end_matches('/')) {
-            notes.push(note(
-                Level::Warning,
-                "plan.audience",
-                "/endpoints/audience",
-                "The token is asked for an audience that Microsoft does not name for the SIEM API, which may refuse it.",
-                format!("Leave `endpoints.audience` out for {SIEM_AUDIENCE}."),
-            ));
-        }
-    }
-
-    fn note_running(&self, notes: &mut Vec<Diagnostic>) {
-        if self.start == Start::Now {
-            notes.push(note(
-                Level::Note,
-                "plan.start-now",
-                "/start",
-                "`start` is now: nothing that became visible before the first poll is read.",
-                "Write a duration such as PT2H, or a time, to begin in the past.",
-            ));
-        }
-        if self.overlap < SHORT_OVERLAP {
-            notes.push(note(
-                Level::Warning,
-                "plan.short-overlap",
-                "/overlap",
-                format!("`overlap` is {}: a detection that shows up later than that is lost.", Iso(self.overlap)),
-                format!("Write {} or more; the default is PT1H.", Iso(SHORT_OVERLAP)),
-            ));
-        }
+        add(self.start == Start::Now, &START_NOW, "");
+        add(self.overlap < SHORT_OVERLAP, &SHORT_OVERLAP_NOTE, &Iso(self.overlap).to_string());
         // `slice` is a minute at the least.
         let requests = self.overlap / self.slice.max(1);
-        if requests >= MANY_REQUESTS {
-            notes.push(note(
-                Level::Warning,
-                "plan.many-requests",
-                "/slice",
-                format!("Every poll reads the overlap again, in about {requests} requests."),
-                "Make `slice` longer or `overlap` shorter: Microsoft allows its Defender APIs about 100 calls a minute.",
-            ));
-        }
-        if self.limit.is_some() {
-            notes.push(note(
-                Level::Note,
-                "plan.limit",
-                "/limit",
-                "`limit` caps one answer, and no more: what an answer left out is asked for again, in shorter slices.",
-                "For the newest detections only, use `request.limit`.",
-            ));
+        add(requests >= MANY_REQUESTS, &MANY_REQUESTS_NOTE, &requests.to_string());
+        add(self.limit.is_some(), &LIMIT, "");
+        notes
+    }
+}
+
+/// A note in the plan. In the message, `{}` stands for a value of the configuration.
+struct Note {
+    level: Level,
+    code: &'static str,
+    pointer: &'static str,
+    message: &'static str,
+    hint: &'static str,
+}
+
+impl Note {
+    fn about(&self, value: &str) -> Diagnostic {
+        Diagnostic {
+            level: self.level,
+            code: self.code.to_owned(),
+            pointer: Some(self.pointer.to_owned()),
+            message: self.message.replace("{}", value),
+            hint: Some(self.hint.to_owned()),
         }
     }
 }
 
-fn note_request(request: &SingleRequest, notes: &mut Vec<Diagnostic>) {
-    if request.until.is_none() || request.limit.is_some() {
-        notes.push(note(
-            Level::Note,
-            "plan.request",
-            "/request",
-            "This `request` depends on when it is made: it cannot be resumed, and a fresh instance says so in a gap.",
-            "Give `sinceTimeUtc` and `untilTimeUtc`, without `limit`, for one that can be.",
-        ));
+static SIEM_DEPRECATED: Note = Note {
+    level: Level::Warning,
+    code: "plan.siem-deprecated",
+    pointer: "/api",
+    message: "Microsoft deprecated the SIEM API on 31 December 2023 and may turn it off without notice.",
+    hint: "Plan the move to its successor, the Microsoft Graph security API (alerts_v2).",
+};
+
+static CLIENT_SECRET_IS_AN_ID: Note = Note {
+    level: Level::Warning,
+    code: "plan.client-secret-is-an-id",
+    pointer: "/client_secret",
+    message: "`client_secret` looks like a GUID, as the ID of a secret does; its value does not.",
+    hint: "Copy the column Value of the secret. It is shown only once: make a new secret if it is gone.",
+};
+
+static CLIENT_IS_TENANT: Note = Note {
+    level: Level::Warning,
+    code: "plan.client-is-tenant",
+    pointer: "/client_id",
+    message: "`client_id` and `tenant_id` are the same value.",
+    hint: "Copy the application (client) ID and the directory (tenant) ID anew; they differ.",
+};
+
+static TOKEN_HOST: Note = Note {
+    level: Level::Warning,
+    code: "plan.token-host",
+    pointer: "/endpoints/token",
+    message: "The client secret is sent to {}, which is not a sign-in host of Microsoft.",
+    hint: "Make sure that this host is yours, or leave `endpoints.token` out.",
+};
+
+static API_HOST: Note = Note {
+    level: Level::Warning,
+    code: "plan.api-host",
+    pointer: "/endpoints/api",
+    message: "The access token is sent to {}, which is not a host that Microsoft names for the SIEM API.",
+    hint: "Make sure that this host is yours, or leave `endpoints.api` out.",
+};
+
+static AUDIENCE: Note = Note {
+    level: Level::Warning,
+    code: "plan.audience",
+    pointer: "/endpoints/audience",
+    message: "The token is asked for an audience that Microsoft does not name for the SIEM API, which may refuse it.",
+    hint: "Leave `endpoints.audience` out.",
+};
+
+static REQUEST: Note = Note {
+    level: Level::Note,
+    code: "plan.request",
+    pointer: "/request",
+    message: "This `request` depends on when it is made: it cannot be resumed, and a fresh instance says so in a gap.",
+    hint: "Give `sinceTimeUtc` and `untilTimeUtc`, without `limit`, for one that can be.",
+};
+
+static START_NOW: Note = Note {
+    level: Level::Note,
+    code: "plan.start-now",
+    pointer: "/start",
+    message: "`start` is now: nothing that became visible before the first poll is read.",
+    hint: "Write a duration such as PT2H, or a time, to begin in the past.",
+};
+
+static SHORT_OVERLAP_NOTE: Note = Note {
+    level: Level::Warning,
+    code: "plan.short-overlap",
+    pointer: "/overlap",
+    message: "`overlap` is {}: a detection that shows up later than that is lost.",
+    hint: "Write PT15M or more; the default is PT1H.",
+};
+
+static MANY_REQUESTS_NOTE: Note = Note {
+    level: Level::Warning,
+    code: "plan.many-requests",
+    pointer: "/slice",
+    message: "Every poll reads the overlap again, in about {} requests.",
+    hint: "Make `slice` longer or `overlap` shorter: Microsoft allows its Defender APIs about 100 calls a minute.",
+};
+
+static LIMIT: Note = Note {
+    level: Level::Note,
+    code: "plan.limit",
+    pointer: "/limit",
+    message: "`limit` caps one answer, and no more: what an answer left out is asked for again, in shorter slices.",
+    hint: "For the newest detections only, use `request.limit`.",
+};
+
+fn origin(endpoint: &Endpoint, purpose: &'static str) -> Origin {
+    Origin { scheme: endpoint.scheme.clone(), host: endpoint.host.clone(), port: endpoint.port, purpose }
+}
+
+fn print_request(request: &SingleRequest, json: &mut Printer) {
+    json.open("request");
+    for (name, time) in [("sinceTimeUtc", request.since), ("untilTimeUtc", request.until)] {
+        if let Some(time) = time {
+            json.text(name, &time.to_string());
+        }
     }
+    if let Some((written, _)) = &request.ago {
+        json.text("ago", written);
+    }
+    if let Some(limit) = request.limit {
+        json.number("limit", limit);
+    }
+    print_filters(&request.filters, ["machinegroups", "DeviceCreatedMachineTags", "CloudCreatedMachineTags"], json);
+    json.close();
 }
 
-fn note(level: Level, code: &str, pointer: &str, message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
-    let (code, pointer, message) = (code.to_owned(), Some(pointer.to_owned()), message.into());
-    Diagnostic { level, code, pointer, message, hint: Some(hint.into()) }
-}
-
-fn single_request(request: &SingleRequest) -> Node {
-    let mut members = Vec::new();
-    members.extend(request.since.map(|time| ("sinceTimeUtc", Node::Text(time.to_string()))));
-    members.extend(request.until.map(|time| ("untilTimeUtc", Node::Text(time.to_string()))));
-    members.extend(request.ago.as_ref().map(|(written, _)| ("ago", Node::text(written))));
-    members.extend(request.limit.map(|limit| ("limit", Node::Whole(u64::from(limit)))));
-    members.extend(filters(&request.filters, ["machinegroups", "DeviceCreatedMachineTags", "CloudCreatedMachineTags"]));
-    object(members)
-}
-
-fn filters(filters: &Filters, names: [&'static str; 3]) -> impl Iterator<Item = (&'static str, Node)> {
+fn print_filters(filters: &Filters, names: [&str; 3], json: &mut Printer) {
     let lists = [&filters.machinegroups, &filters.device_created_machine_tags, &filters.cloud_created_machine_tags];
-    names.into_iter().zip(lists.map(|list| Node::List(list.iter().map(Node::text).collect())))
-}
-
-fn object(members: Vec<(&'static str, Node)>) -> Node {
-    Node::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    for (name, list) in names.into_iter().zip(lists) {
+        json.texts(name, list);
+    }
 }
 
 #[cfg(test)]

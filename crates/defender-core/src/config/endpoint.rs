@@ -21,7 +21,7 @@ pub(super) struct Url {
 impl Url {
     /// Reads a URL; where `bare` allows it, a host alone means `https://` to it.
     pub(super) fn parse(text: &str, bare: bool) -> Result<Self, Complaint> {
-        let no = |predicate: &str, hint: &str| Err(Complaint::new(predicate, hint));
+        let no = |predicate: &'static str, hint: &'static str| Err(Complaint::new(predicate, hint));
         for (mark, name) in [('#', "fragment"), ('?', "query")] {
             if text.contains(mark) {
                 return Err(Complaint::new(

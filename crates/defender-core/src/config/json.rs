@@ -8,7 +8,7 @@ use super::problems::Problems;
 
 /// One JSON value. No `Debug`, since any of them may be a secret.
 #[derive(Clone, PartialEq)]
-pub(crate) enum Node {
+pub(super) enum Node {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -26,11 +26,6 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// A string value.
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
     /// What kind of value it is, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -42,38 +37,86 @@ impl Node {
             Self::Object(_) => "an object",
         }
     }
+}
 
-    /// Appends it to `out`, indented by two blanks a level.
-    pub(crate) fn print(&self, depth: usize, out: &mut String) {
-        match self {
-            Self::Null | Self::OtherNumber => out.push_str("null"),
-            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Self::Whole(value) => out.push_str(&value.to_string()),
-            Self::Text(text) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
-            Self::List(items) => {
-                out.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { ", " });
-                    item.print(depth + 1, out);
-                }
-                out.push(']');
-            }
-            Self::Object(members) => {
-                out.push('{');
-                for (index, (name, value)) in members.iter().enumerate() {
-                    out.push_str(if index == 0 { "\n" } else { ",\n" });
-                    out.push_str(&"  ".repeat(depth + 1));
-                    Self::text(name).print(0, out);
-                    out.push_str(": ");
-                    value.print(depth + 1, out);
-                }
-                if !members.is_empty() {
-                    out.push('\n');
-                    out.push_str(&"  ".repeat(depth));
-                }
-                out.push('}');
-            }
+/// Prints one JSON object, indented by two blanks a level.
+pub(crate) struct Printer {
+    text: String,
+    depth: usize,
+}
+
+impl Printer {
+    /// Begins the object.
+    pub(crate) fn new() -> Self {
+        Self { text: "{".to_owned(), depth: 1 }
+    }
+
+    /// A member that is a string.
+    #[inline(never)]
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.quote(value);
+    }
+
+    /// A member that is a number.
+    #[inline(never)]
+    pub(crate) fn number(&mut self, name: &str, value: u32) {
+        self.name(name);
+        self.text.push_str(&value.to_string());
+    }
+
+    /// A member that is a list of strings.
+    #[inline(never)]
+    pub(crate) fn texts(&mut self, name: &str, values: &[String]) {
+        self.name(name);
+        self.text.push('[');
+        for (index, value) in values.iter().enumerate() {
+            self.text.push_str(if index == 0 { "" } else { ", " });
+            self.quote(value);
         }
+        self.text.push(']');
+    }
+
+    /// Begins a member that is an object: what follows belongs to it.
+    pub(crate) fn open(&mut self, name: &str) {
+        self.name(name);
+        self.text.push('{');
+        self.depth += 1;
+    }
+
+    /// Ends the innermost object.
+    pub(crate) fn close(&mut self) {
+        self.depth -= 1;
+        if !self.text.ends_with('{') {
+            self.line();
+        }
+        self.text.push('}');
+    }
+
+    /// Ends the whole.
+    pub(crate) fn finish(mut self) -> String {
+        self.close();
+        self.text
+    }
+
+    fn name(&mut self, name: &str) {
+        if !self.text.ends_with('{') {
+            self.text.push(',');
+        }
+        self.line();
+        self.quote(name);
+        self.text.push_str(": ");
+    }
+
+    fn line(&mut self) {
+        self.text.push('\n');
+        for _ in 0..self.depth {
+            self.text.push_str("  ");
+        }
+    }
+
+    fn quote(&mut self, value: &str) {
+        self.text.push_str(&serde_json::Value::from(value).to_string());
     }
 }
 
@@ -166,7 +209,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::text(text))
+        Ok(Node::Text(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
@@ -192,13 +235,27 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_back() {
-        let text = r#"{"a":[1,"two\n\"3\"",null,true,{}],"b":{"c":{"d":"é"}},"a":2}"#;
-        let node: Node = serde_json::from_str(text).unwrap();
-        let mut printed = String::new();
-        node.print(0, &mut printed);
-        assert!(serde_json::from_str::<Node>(&printed).unwrap() == node, "{printed}");
-        let Node::Object(members) = node else { panic!("an object was read") };
-        assert_eq!(members.iter().filter(|(name, _)| name == "a").count(), 2, "both members of one name are kept");
+        let mut printer = Printer::new();
+        printer.text("a", "two\n\"3\" \u{e9}");
+        printer.open("b");
+        printer.open("c");
+        printer.close();
+        printer.texts("d", &["x".to_owned(), "y".to_owned()]);
+        printer.close();
+        printer.number("e", 5);
+        let printed = printer.finish();
+        let expected = r#"{"a":"two\n\"3\" \u00e9","b":{"c":{},"d":["x","y"]},"e":5}"#;
+        let read = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&printed), read(expected), "{printed}");
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_is_kept_twice() {
+        let Ok(Node::Object(members)) = serde_json::from_str(r#"{"a": 1, "b": -2, "a": 3.5}"#) else {
+            panic!("an object is read")
+        };
+        let shown: Vec<_> = members.iter().map(|(name, value)| (name.as_str(), value.kind())).collect();
+        assert_eq!(shown, [("a", "a number"), ("b", "a number"), ("a", "a number")]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod schema;
 mod tests;
 
 pub(crate) use endpoint::{is_guid, is_known_api_host, is_known_login_host};
-pub(crate) use json::Node;
+pub(crate) use json::Printer;
 pub(crate) use members::{OLD_SIEM_AUDIENCE, SIEM_AUDIENCE};
 
 use crate::secret::Secret;
@@ -102,7 +102,7 @@ pub enum TokenVersion {
 }
 
 /// An absolute URL and its origin, taken apart.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Endpoint {
     /// The whole URL.
     pub url: String,

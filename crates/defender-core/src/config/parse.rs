@@ -23,10 +23,8 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Problems::default();
         let Some(members) = json::parse_object(text, &mut problems) else { return Err(problems.finish(&[])) };
-        match read(&members, &mut problems) {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(problems.finish(&secrets(&members))),
-        }
+        let config = read(&members, &mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(problems.finish(&secrets(&members))) }
     }
 
     /// What a checkpoint belongs to: the service, the tenant and the API. Region, application, secret, endpoints and
@@ -36,8 +34,9 @@ impl Config {
     }
 }
 
-/// The configuration; none only where something is wrong, and something may be wrong where there is one.
-fn read(members: &[(String, Node)], problems: &mut Problems) -> Option<Config> {
+/// The configuration, which is worth nothing where a problem was added: each value that is missing here was complained
+/// about, and something stands in for it, so that the search for problems goes on.
+fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
     let root = Reader::new("", MEMBERS, members);
     root.check(problems);
     let tenant_id = root.text("tenant_id", problems).and_then(|text| problems.keep("/tenant_id", tenant(text)));
@@ -65,26 +64,26 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Option<Config> {
     };
     let request = request(&root, problems);
     let format = root.choice("format", problems).and_then(|at| Format::ALL.get(at).copied());
-    Some(Config {
-        tenant_id: tenant_id?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        cloud: cloud?,
+    Config {
+        tenant_id: tenant_id.unwrap_or_default(),
+        client_id: client_id.unwrap_or_default(),
+        client_secret: Secret::new(client_secret.unwrap_or_default()),
+        cloud: cloud.unwrap_or_default(),
         region,
-        token_version: token_version?,
-        token_endpoint: token_endpoint?,
-        api_endpoint: api_endpoint?,
-        audience: audience?,
-        start: start?,
-        overlap: overlap?,
-        settle: settle?,
-        slice: slice?,
-        poll_interval: poll_interval?,
+        token_version: token_version.unwrap_or(TokenVersion::V1),
+        token_endpoint: token_endpoint.unwrap_or_default(),
+        api_endpoint: api_endpoint.unwrap_or_default(),
+        audience: audience.unwrap_or_default(),
+        start: start.unwrap_or(Start::Now),
+        overlap: overlap.unwrap_or_default(),
+        settle: settle.unwrap_or_default(),
+        slice: slice.unwrap_or_default(),
+        poll_interval: poll_interval.unwrap_or_default(),
         limit,
         filters,
         request,
-        format: format?,
-    })
+        format: format.unwrap_or_default(),
+    }
 }
 
 fn tenant(text: &str) -> Result<String, Complaint> {
@@ -116,9 +115,9 @@ fn client(text: &str) -> Result<String, Complaint> {
     ))
 }
 
-fn secret(text: &str) -> Result<Secret, Complaint> {
+fn secret(text: &str) -> Result<&str, Complaint> {
     if text.trim() == text {
-        return Ok(Secret::new(text));
+        return Ok(text);
     }
     Err(Complaint::new(
         "begins or ends with a blank",

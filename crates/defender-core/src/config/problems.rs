@@ -1,4 +1,8 @@
 //! Everything that is wrong with a configuration, told at once and without its secrets.
+//!
+//! What is called from many places is kept out of line: the component has a limit of size.
+
+use std::borrow::Cow;
 
 use crate::contract::{Diagnostic, Level};
 
@@ -10,14 +14,14 @@ pub(super) const MAX_PROBLEMS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Complaint {
     /// Such as "is empty".
-    pub(super) predicate: String,
+    pub(super) predicate: Cow<'static, str>,
     /// A sentence.
-    pub(super) hint: String,
+    pub(super) hint: Cow<'static, str>,
 }
 
 impl Complaint {
     /// A complaint of these words.
-    pub(super) fn new(predicate: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(predicate: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { predicate: predicate.into(), hint: hint.into() }
     }
 }
@@ -31,17 +35,24 @@ pub(super) struct Problems {
 
 impl Problems {
     /// Adds what is wrong with the member at `pointer`; its code is derived from the pointer.
-    pub(super) fn add(&mut self, pointer: &str, predicate: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        pointer: &str,
+        predicate: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) {
         self.complain(pointer, Complaint::new(predicate, hint));
     }
 
     /// Adds a complaint about the member at `pointer`.
+    #[inline(never)]
     pub(super) fn complain(&mut self, pointer: &str, complaint: Complaint) {
         let message = format!("`{}` {}.", spoken(pointer), complaint.predicate);
         self.report(&code(pointer), Some(pointer.to_owned()), message, &complaint.hint);
     }
 
     /// Adds a problem in words of its own.
+    #[inline(never)]
     pub(super) fn report(&mut self, code: &str, pointer: Option<String>, message: String, hint: &str) {
         if self.is_full() {
             self.untold += 1;
@@ -89,6 +100,7 @@ impl Problems {
 }
 
 /// A value for a message, or only its length where it is long or odd enough to be a secret in the wrong place.
+#[inline(never)]
 pub(super) fn shown(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " :.,+-_/".contains(c);
     let of_a_time = |c: char| c.is_ascii_digit() || " :.,+-TZPWDHMS".contains(c);
@@ -101,11 +113,13 @@ pub(super) fn shown(value: &str) -> String {
 }
 
 /// A name that was met, for a message: on one line, and at most 60 characters long.
+#[inline(never)]
 pub(super) fn shown_name(name: &str) -> String {
     name.chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// One more step of a JSON Pointer. Source: RFC 6901, section 3.
+#[inline(never)]
 pub(super) fn pointer(parent: &str, name: &str) -> String {
     format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

@@ -45,12 +45,13 @@ impl<'a> Reader<'a> {
         }
         for member in self.table.iter().filter(|member| member.need == Need::Required && !self.has(member.name)) {
             if !(later_credential && matches!(member.kind, Kind::Secret)) {
-                problems.add(&self.at(member.name), "is missing", member.about);
+                problems.add(&self.at(member.name), "is missing", if_null(member));
             }
         }
     }
 
     /// Whether a member of this name is there, whatever it holds.
+    #[inline(never)]
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(given, _)| given == name)
     }
@@ -61,12 +62,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A string that is not empty.
+    #[inline(never)]
     pub(super) fn text(&self, name: &str, problems: &mut Problems) -> Option<&'a str> {
         let (member, value) = self.value(name)?;
         problems.keep(&self.at(name), as_text(value, member))
     }
 
     /// The index of one of the words of a choice, or of its default.
+    #[inline(never)]
     pub(super) fn choice(&self, name: &str, problems: &mut Problems) -> Option<usize> {
         let member = members::find(self.table, name)?;
         let Kind::Choice(words) = &member.kind else { return None };
@@ -85,6 +88,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A duration within its bounds, or its default.
+    #[inline(never)]
     pub(super) fn duration(&self, name: &str, problems: &mut Problems) -> Option<Ticks> {
         let member = members::find(self.table, name)?;
         let Kind::Duration(bounds) = &member.kind else { return None };
@@ -100,12 +104,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A time.
+    #[inline(never)]
     pub(super) fn time(&self, name: &str, problems: &mut Problems) -> Option<Tick> {
         let (member, value) = self.value(name)?;
         problems.keep(&self.at(name), as_text(value, member).and_then(as_time))
     }
 
     /// A whole number from 1 to [`MAX_LIMIT`].
+    #[inline(never)]
     pub(super) fn limit(&self, name: &str, problems: &mut Problems) -> Option<u32> {
         let (member, value) = self.value(name)?;
         let read = match value {
@@ -127,6 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string, or a list of strings; none of them empty.
+    #[inline(never)]
     pub(super) fn texts(&self, name: &str, problems: &mut Problems) -> Vec<String> {
         let Some((member, value)) = self.value(name) else { return Vec::new() };
         let at = self.at(name);
@@ -154,6 +161,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first member of this name that is not null.
+    #[inline(never)]
     fn value(&self, name: &str) -> Option<(&'static Member, &'a Node)> {
         let member = members::find(self.table, name)?;
         let (_, value) = self.members.iter().find(|(given, _)| given == name)?;
@@ -170,6 +178,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What was probably meant by a name that is unknown here.
+    #[inline(never)]
     fn nearest(&self, name: &str) -> String {
         let name = shown_name(name);
         let near = self.table.iter().min_by_key(|member| distance(member.name, &name));
@@ -184,8 +193,7 @@ impl<'a> Reader<'a> {
         if near_distance <= 1 + known.len() / 3 {
             return format!("Did you mean `{known}`?");
         }
-        let all = self.table.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
-        format!("The nearest known member is `{known}`. Known are: {all}.")
+        format!("The nearest known member is `{known}`. Known are: {}.", names(self.table))
     }
 
     /// The object, other than this one, that has a member of this name; none for the outermost.
@@ -268,8 +276,7 @@ fn wrong_type(value: &Node, member: &Member) -> Complaint {
     };
     let hint = match member.kind {
         Kind::Object(table) => {
-            let names = table.iter().map(|member| member.name).collect::<Vec<_>>().join(", ");
-            format!("Write an object with some of the members {names}.")
+            format!("Write an object with some of the members {}.", names(table))
         }
         Kind::Limit => format!("Write it without quotes, like {}.", member.example),
         Kind::Secret => "Put the value in double quotes.".to_owned(),
@@ -280,13 +287,18 @@ fn wrong_type(value: &Node, member: &Member) -> Complaint {
 
 fn if_null(member: &Member) -> String {
     match (member.need, member.default) {
-        (Need::Required, _) => member.about.to_owned(),
+        (Need::Required, _) => format!("Give it a value. {}", member.about),
         (_, Some(default)) => format!("Give it a value, or leave it out for {default}."),
         (_, None) => "Give it a value, or leave it out.".to_owned(),
     }
 }
 
+fn names(table: &[Member]) -> String {
+    table.iter().map(|member| member.name).collect::<Vec<_>>().join(", ")
+}
+
 /// How many edits lie between two names, whatever their capitals and joints.
+#[inline(never)]
 fn distance(a: &str, b: &str) -> usize {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
     strsim::levenshtein(&plain(a), &plain(b))

@@ -107,6 +107,49 @@ fn least() -> (&'static str, Node) {
     ("minLength", Node::Whole(1))
 }
 
+impl Node {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Appends it to `out`, indented by two blanks a level.
+    pub(super) fn print(&self, depth: usize, out: &mut String) {
+        match self {
+            Self::Null | Self::OtherNumber => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Whole(value) => out.push_str(&value.to_string()),
+            Self::Text(text) => quote(text, out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { ", " });
+                    item.print(depth + 1, out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    out.push_str(if index == 0 { "\n" } else { ",\n" });
+                    out.push_str(&"  ".repeat(depth + 1));
+                    quote(name, out);
+                    out.push_str(": ");
+                    value.print(depth + 1, out);
+                }
+                if !members.is_empty() {
+                    out.push('\n');
+                    out.push_str(&"  ".repeat(depth));
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
 /// A region, or a host, or a cloud that has one host only.
 fn ways_to_name_the_host() -> Vec<Node> {
     let parse = |text| serde_json::from_str(text).unwrap();
