@@ -63,11 +63,6 @@ impl Machine {
             return Some(self.finish(NextPoll::Now));
         }
         self.poll.requests += 1;
-        if ask.purpose == Purpose::Single
-            && let Some(state) = &mut self.state
-        {
-            state.asked.get_or_insert(now.wall);
-        }
         self.phase = Phase::Sent(ask);
         Some(Output::Send(request))
     }

@@ -231,7 +231,8 @@ impl Machine {
         match (&self.config.request, state.asked) {
             (Some(request), Some(_)) => {
                 let can_be_asked_again = request.since.is_some() && request.until.is_some() && request.limit.is_none();
-                self.lost_answer = !state.answered && (!can_be_asked_again || state.frozen);
+                let is_partly_delivered = !state.answered && !state.ring.is_empty();
+                self.lost_answer = is_partly_delivered && (!can_be_asked_again || state.frozen);
             }
             (Some(_), None) | (None, Some(_)) => return Err(failing::other_kind_of_checkpoint(state.asked.is_some())),
             (None, None) => self.thaw(&mut state),

@@ -62,12 +62,12 @@ impl Machine {
                 if keep(&mut body, chunk) {
                     self.phase = Phase::ErrorBody { ask, head, body };
                 } else {
-                    self.service_failed(&ask, api_failure(&head, &body, now, &self.config), head.status);
+                    self.service_refused(&ask, &head, &body, now);
                 }
             }
             // The status tells enough where the body of an error breaks off.
             (Phase::ErrorBody { ask, head, body }, Input::BodyEnd | Input::TransportFailed(_)) => {
-                self.service_failed(&ask, api_failure(&head, &body, now, &self.config), head.status);
+                self.service_refused(&ask, &head, &body, now);
             }
             (Phase::Reading(mut reading), Input::BodyChunk(chunk)) => {
                 let room = EXCERPT.saturating_sub(reading.begins_with.len()).min(chunk.len());
@@ -107,6 +107,11 @@ impl Machine {
             200 | 204 => {
                 self.renewed = false;
                 self.compare_clocks(&head, now);
+                if ask.purpose == Purpose::Single
+                    && let Some(state) = &mut self.state
+                {
+                    state.asked.get_or_insert(now.wall);
+                }
                 let mut reader = AnswerReader::new(self.limits.event_bytes);
                 if head.status == 204 {
                     reader.push(b"[]");
@@ -169,7 +174,7 @@ impl Machine {
                     let single = reading.ask.purpose != Purpose::Single;
                     // A lone object that is no detection is something else that answered, such as an error.
                     if reading.reader.is_single_object() && !row.is_detection() {
-                        self.is_no_answer(&reading);
+                        self.is_no_answer(&reading, now);
                         return None;
                     }
                     reading.rows = reading.rows.saturating_add(1);
@@ -216,7 +221,7 @@ impl Machine {
                     return None;
                 }
                 Found::Malformed(malformed) if malformed.from_the_start => {
-                    self.is_no_answer(&reading);
+                    self.is_no_answer(&reading, now);
                     return None;
                 }
                 Found::Malformed(malformed) => {
@@ -231,8 +236,19 @@ impl Machine {
         }
     }
 
-    fn is_no_answer(&mut self, reading: &Reading) {
-        let failure = not_detections(&reading.head, &reading.begins_with, &self.config);
+    fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
+        let mut failure = api_failure(head, body, now, &self.config);
+        if let Some(bearer) = self.tokens.bearer(now) {
+            failure.redact(bearer);
+        }
+        self.service_failed(ask, failure, head.status);
+    }
+
+    fn is_no_answer(&mut self, reading: &Reading, now: Now) {
+        let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
+        if let Some(bearer) = self.tokens.bearer(now) {
+            failure.redact(bearer);
+        }
         self.service_failed(&reading.ask, failure, reading.head.status);
     }
 
@@ -253,7 +269,7 @@ impl Machine {
                 self.forgot_until = None;
             }
             Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
-            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading, date),
+            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading, now),
             Purpose::Slice => self.close_slice(now, date, *rows),
             Purpose::Check => {
                 self.follow_ups.pop_front();
@@ -262,10 +278,7 @@ impl Machine {
                     self.learn_cap(suspect.rows);
                     self.split(ask, suspect.rows);
                 } else if self.follow_ups.is_empty() {
-                    if let Some(state) = &mut self.state {
-                        state.whole = state.whole.max(suspect.rows);
-                    }
-                    self.close_slice(now, suspect.date, suspect.rows);
+                    self.is_whole(now);
                 }
             }
             Purpose::Neighbour => self.neighbour_was_read(),
@@ -284,9 +297,9 @@ impl Machine {
 
     /// Asks what lies below the least and above the greatest stamp of an answer. Something new there means that the
     /// service cut it.
-    fn check_for_a_cut(&mut self, reading: &Reading, date: Option<Tick>) {
+    fn check_for_a_cut(&mut self, reading: &Reading, now: Now) {
         let Reading { ask, rows, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, date });
+        self.suspect = Some(Suspect { rows: *rows, date: reading.head.date() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
         let checks = match reading.span {
             Some((least, greatest)) => vec![check(ask.since, least), check(greatest.plus(1), ask.until)],
@@ -294,9 +307,17 @@ impl Machine {
         };
         self.follow_ups.extend(checks.into_iter().filter(|check| check.since < check.until));
         if self.follow_ups.is_empty() {
-            // It reaches from the first tick to the last: nothing shows a cut.
-            self.follow_ups.push_back(check(ask.since, ask.since.plus(1)));
+            self.is_whole(now);
         }
+    }
+
+    /// Nothing showed that the suspected answer was cut.
+    fn is_whole(&mut self, now: Now) {
+        let Some(Suspect { rows, date }) = self.suspect else { return };
+        if let Some(state) = &mut self.state {
+            state.whole = state.whole.max(rows);
+        }
+        self.close_slice(now, date, rows);
     }
 
     fn learn_cap(&mut self, rows: u32) {
