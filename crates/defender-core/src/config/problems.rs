@@ -47,8 +47,9 @@ impl Problems {
     /// Adds a complaint about the member at `pointer`.
     #[inline(never)]
     pub(super) fn complain(&mut self, pointer: &str, complaint: Complaint) {
-        let message = format!("`{}` {}.", spoken(pointer), complaint.predicate);
-        self.report(&code(pointer), Some(pointer.to_owned()), message, &complaint.hint);
+        let (code, name) = code_and_name(pointer);
+        let message = format!("`{name}` {}.", complaint.predicate);
+        self.report(&code, Some(pointer.to_owned()), message, &complaint.hint);
     }
 
     /// Adds a problem in words of its own.
@@ -124,41 +125,28 @@ pub(super) fn pointer(parent: &str, name: &str) -> String {
     format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// `/request/sinceTimeUtc` as `config.request.since-time-utc`; the index of a list is left out.
-fn code(pointer: &str) -> String {
-    let mut code = "config".to_owned();
-    for step in steps(pointer).filter(|step| !is_index(step)) {
-        code.push('.');
-        for (at, c) in step.char_indices() {
-            if c.is_ascii_uppercase() && at > 0 {
-                code.push('-');
+/// `/request/sinceTimeUtc` as the code `config.request.since-time-utc` and the name `request.sinceTimeUtc`. The index of a
+/// list is in the name only: `machinegroups[2]`.
+fn code_and_name(pointer: &str) -> (String, String) {
+    let (mut code, mut name) = ("config".to_owned(), String::new());
+    for step in pointer.split('/').skip(1) {
+        if step.bytes().all(|b| b.is_ascii_digit()) {
+            name = name + "[" + step + "]";
+            continue;
+        }
+        if !name.is_empty() {
+            name += ".";
+        }
+        name += step;
+        code += ".";
+        for c in step.chars() {
+            if c.is_ascii_uppercase() && !code.ends_with('.') {
+                code += "-";
             }
             code.push(if c == '_' { '-' } else { c.to_ascii_lowercase() });
         }
     }
-    code
-}
-
-/// `/request/machinegroups/2` as `request.machinegroups[2]`.
-fn spoken(pointer: &str) -> String {
-    let mut name = String::new();
-    for step in steps(pointer) {
-        if is_index(step) {
-            name.push_str(&format!("[{step}]"));
-        } else {
-            name.push_str(if name.is_empty() { "" } else { "." });
-            name.push_str(step);
-        }
-    }
-    name
-}
-
-fn steps(pointer: &str) -> impl Iterator<Item = &str> {
-    pointer.split('/').skip(1)
-}
-
-fn is_index(step: &str) -> bool {
-    !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit())
+    (code, name)
 }
 
 #[cfg(test)]
@@ -176,8 +164,7 @@ mod tests {
                 "request.DeviceCreatedMachineTags[0]",
             ),
         ] {
-            assert_eq!(code(pointer), expected_code);
-            assert_eq!(spoken(pointer), expected_name);
+            assert_eq!(code_and_name(pointer), (expected_code.to_owned(), expected_name.to_owned()));
         }
         assert_eq!(pointer("/a", "b/c~d"), "/a/b~1c~0d");
     }

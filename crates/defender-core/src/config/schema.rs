@@ -18,6 +18,7 @@ fn schema() -> String {
         ("description".to_owned(), Node::text("The configuration of the source: one JSON object.")),
     ];
     root.extend(object(MEMBERS));
+    root.push(("$defs".to_owned(), definitions()));
     root.push(("anyOf".to_owned(), Node::List(ways_to_name_the_host())));
     root.push(("dependentSchemas".to_owned(), without_request()));
     let mut text = String::new();
@@ -25,20 +26,38 @@ fn schema() -> String {
     text + "\n"
 }
 
+/// What several members share.
+fn definitions() -> Node {
+    let named = |name: &str, keywords: Vec<(&str, Node)>| {
+        (name.to_owned(), Node::Object(keywords.into_iter().map(|(word, value)| (word.to_owned(), value)).collect()))
+    };
+    let texts = vec![
+        ("type", parse(r#"["string", "array"]"#)),
+        least(),
+        ("items", parse(r#"{"type": "string", "minLength": 1}"#)),
+        ("default", Node::List(Vec::new())),
+    ];
+    Node::Object(vec![named("duration", matching(DURATION)), named("time", matching(TIME)), named("texts", texts)])
+}
+
 fn object(table: &[Member]) -> Vec<(String, Node)> {
     let required = table.iter().filter(|member| member.need == Need::Required).map(|member| Node::text(member.name));
     let properties = table.iter().map(|member| (member.name.to_owned(), Node::Object(value(member)))).collect();
-    vec![
+    let required: Vec<_> = required.collect();
+    let mut list = vec![
         ("type".to_owned(), Node::text("object")),
         ("additionalProperties".to_owned(), Node::Bool(false)),
-        ("required".to_owned(), Node::List(required.collect())),
         ("properties".to_owned(), Node::Object(properties)),
-    ]
+    ];
+    if !required.is_empty() {
+        list.push(("required".to_owned(), Node::List(required)));
+    }
+    list
 }
 
 fn value(member: &Member) -> Vec<(String, Node)> {
     let mut about = member.about.to_owned();
-    let matching = |pattern: &str| vec![string(), ("pattern", Node::text(format!("^({pattern})$")))];
+    let defined = |name: &str| vec![("$ref", Node::text(format!("#/$defs/{name}")))];
     let keywords = match &member.kind {
         Kind::Tenant => matching(&format!("{GUID}|{DOMAIN}")),
         Kind::Guid => matching(GUID),
@@ -49,27 +68,21 @@ fn value(member: &Member) -> Vec<(String, Node)> {
         Kind::Url => vec![string(), ("format", Node::text("uri")), ("pattern", Node::text("^https?://[^?#@\\s]+$"))],
         Kind::Location => vec![string(), ("pattern", Node::text("^[^?#@\\s]+$"))],
         Kind::Audience => vec![string(), least()],
-        Kind::Start => matching(&format!("now|{DURATION}|{TIME}")),
+        Kind::Start => {
+            vec![("anyOf", parse(r##"[{"const": "now"}, {"$ref": "#/$defs/duration"}, {"$ref": "#/$defs/time"}]"##))]
+        }
         Kind::Duration(bounds) => {
             about += &format!(" From {} to {}.", Iso(bounds.least), Iso(bounds.most));
-            matching(DURATION)
+            defined("duration")
         }
-        Kind::Ago => matching(DURATION),
-        Kind::Time => matching(TIME),
+        Kind::Ago => defined("duration"),
+        Kind::Time => defined("time"),
         Kind::Limit => vec![
             ("type", Node::text("integer")),
             ("minimum", Node::Whole(1)),
             ("maximum", Node::Whole(u64::from(MAX_LIMIT))),
         ],
-        Kind::Texts => vec![
-            ("type", Node::List(vec![Node::text("string"), Node::text("array")])),
-            least(),
-            (
-                "items",
-                Node::Object(vec![("type".to_owned(), Node::text("string")), ("minLength".to_owned(), Node::Whole(1))]),
-            ),
-            ("default", Node::List(Vec::new())),
-        ],
+        Kind::Texts => defined("texts"),
         Kind::Object(_) => Vec::new(),
     };
     let mut list = vec![("description".to_owned(), Node::text(about))];
@@ -97,6 +110,14 @@ pub(super) fn example(member: &Member) -> Node {
         Kind::Object(_) => Node::Object(Vec::new()),
         _ => Node::text(member.example),
     }
+}
+
+fn matching(pattern: &str) -> Vec<(&'static str, Node)> {
+    vec![string(), ("pattern", Node::text(format!("^({pattern})$")))]
+}
+
+fn parse(text: &str) -> Node {
+    serde_json::from_str(text).unwrap()
 }
 
 fn string() -> (&'static str, Node) {
@@ -127,6 +148,18 @@ impl Node {
                 }
                 out.push(']');
             }
+            Self::Object(members)
+                if members.iter().all(|(_, value)| !matches!(value, Self::Object(_) | Self::List(_))) =>
+            {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { ", " });
+                    quote(name, out);
+                    out.push_str(": ");
+                    value.print(depth + 1, out);
+                }
+                out.push('}');
+            }
             Self::Object(members) => {
                 out.push('{');
                 for (index, (name, value)) in members.iter().enumerate() {
@@ -152,7 +185,6 @@ fn quote(text: &str, out: &mut String) {
 
 /// A region, or a host, or a cloud that has one host only.
 fn ways_to_name_the_host() -> Vec<Node> {
-    let parse = |text| serde_json::from_str(text).unwrap();
     vec![
         parse(r#"{"required": ["region"]}"#),
         parse(r#"{"required": ["endpoints"], "properties": {"endpoints": {"required": ["api"]}}}"#),
