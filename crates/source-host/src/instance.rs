@@ -107,9 +107,9 @@ impl CallError {
             Self::Trapped { .. } => {
                 "that is a bug in the component: report it with the line above; reading goes on from the stored checkpoint"
             }
-            Self::Memory { .. } => "raise `memory` under [host], or lower `max-bytes`",
-            Self::Cpu { .. } => "raise `cpu` under [host] if the component is meant to compute that much",
-            Self::Deadline { .. } => "raise `call-timeout` under [host], or lower `max-duration`",
+            Self::Memory { .. } => "raise `memory_bytes` under [host], or lower `max_bytes`",
+            Self::Cpu { .. } => "raise `cpu_time` under [host] if the component is meant to compute that much",
+            Self::Deadline { .. } => "raise `call_timeout` under [host], or lower `max_duration`",
             Self::Copied { .. } => "the component does not keep to its budget: report it",
             Self::Dead => "make a fresh instance",
         }

@@ -8,6 +8,7 @@
 //! The law that a program which polls by itself has to keep: store a batch's checkpoint only once its events and gaps
 //! are durable.
 
+mod backoff;
 mod bindings;
 mod body;
 mod checkpoint;
@@ -18,10 +19,14 @@ mod grants;
 mod hooks;
 mod instance;
 mod limits;
+mod live;
 mod origin;
 mod policy;
+mod runner;
 mod sink;
 mod source;
+mod state;
+mod timestamp;
 mod transport;
 
 pub use bindings::{
@@ -35,10 +40,13 @@ pub use engine::{Engine, LoadError};
 pub use grants::{Grants, Refused};
 pub use instance::{CallError, Instance};
 pub use limits::Limits;
+pub use live::{LiveTransport, Tls, TlsError};
 pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
-pub use sink::{Sink, SinkError};
+pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Tally, report, share};
+pub use sink::{ArraySink, CsvSink, LinesSink, Shape, Sink, SinkError};
 pub use source::{OpenError, Source, SourceParts};
+pub use state::{FileStore, Lineage};
 pub use transport::{Timeouts, Transport};
 /// The body of a request or an answer on its way through a [`Transport`], and what can go wrong with it.
 pub use wasmtime_wasi_http::{Error as HttpError, WasiBody};

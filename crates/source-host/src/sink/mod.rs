@@ -1,8 +1,22 @@
 //! Where events and gaps go.
 
+mod array;
+mod csv;
+mod line;
+mod lines;
+
+use std::io;
+use std::path::Path;
+
 use async_trait::async_trait;
 
 use crate::bindings::Batch;
+
+pub use array::ArraySink;
+pub use csv::CsvSink;
+pub use line::Shape;
+pub(crate) use line::cause;
+pub use lines::LinesSink;
 
 /// Why a batch was not delivered.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -36,4 +50,61 @@ pub trait Sink: Send {
     ///
     /// Nothing since the last flush is known to be durable.
     async fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// Completes the output: every source was read to its end.
+    ///
+    /// # Errors
+    ///
+    /// The output is not complete.
+    async fn finish(&mut self) -> Result<(), SinkError> {
+        self.flush().await
+    }
+}
+
+impl SinkError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Closed => "nothing: reading goes on at the stored checkpoint when it is started again",
+            Self::Failed { hint, .. } => hint,
+        }
+    }
+
+    fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "let this user write there, or name another file with --out"
+            }
+            io::ErrorKind::NotFound => "make the folder first, or name another file with --out",
+            _ => "name another file with --out",
+        };
+        Self::Failed { message: format!("{what} {}: {error}", path.display()), hint: hint.to_owned() }
+    }
+
+    fn stream(name: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Closed;
+        }
+        Self::Failed {
+            message: format!("cannot write to {name}: {error}"),
+            hint: "see where it is redirected to".to_owned(),
+        }
+    }
+}
+
+/// Runs what may block for as long as a reader likes without holding up other sources.
+async fn in_background(work: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Result<(), SinkError> {
+    let gone = |error: tokio::task::JoinError| SinkError::Failed {
+        message: format!("the writing of the output was cut short: {error}"),
+        hint: "start it again".to_owned(),
+    };
+    tokio::task::spawn_blocking(work).await.map_err(gone)?
+}
+
+/// Makes the name of a new file durable.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(parent)?.sync_all()
 }

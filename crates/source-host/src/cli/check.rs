@@ -1,0 +1,54 @@
+//! `source-host check`.
+
+use std::path::Path;
+
+use source_host::{Level, RunError};
+
+use super::config::Config;
+use super::open::{Components, open, tls};
+use super::print;
+use super::report::{Report, sentence};
+
+/// Probes every source and prints what each has to say.
+pub(crate) async fn check(path: &Path) -> Result<(), Report> {
+    let config = Config::load(path)?;
+    let tls = tls(&config)?;
+    let mut components = Components::new()?;
+    let mut problems = Vec::new();
+    for table in &config.sources {
+        let name = &table.name;
+        let mut opened = match open(table, &config, &mut components, &tls).await {
+            Ok(opened) => opened,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        match opened.source.probe().await {
+            Ok(Ok(findings)) => {
+                for finding in &findings {
+                    let level = match finding.level {
+                        Level::Error => "error",
+                        Level::Warning => "warning",
+                        Level::Note => "ok",
+                    };
+                    print(&format!("{name}: {level}: {}", sentence(finding)))?;
+                }
+                if findings.iter().any(|finding| finding.level == Level::Error) {
+                    problems.push(Report::failed("the check found what does not work").of(name));
+                } else if findings.is_empty() {
+                    print(&format!("{name}: ok"))?;
+                }
+            }
+            Ok(Err(failure)) => {
+                let mut report = Report::from(RunError::from(failure));
+                for denial in opened.source.denials() {
+                    report = report.because(denial);
+                }
+                problems.push(report.of(name));
+            }
+            Err(error) => problems.push(Report::from(error).of(name)),
+        }
+    }
+    Report::all(problems)
+}

@@ -1,0 +1,110 @@
+//! The configuration file.
+
+mod check;
+mod explain;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use source_host::{Budget, Limits, Origin};
+use toml::Spanned;
+
+use super::report::Report;
+
+/// A configuration that was checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The folder that relative paths in it start from.
+    pub(crate) folder: PathBuf,
+    pub(crate) host: Host,
+    pub(crate) sources: Vec<SourceTable>,
+}
+
+/// The `[host]` table.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) limits: Limits,
+    pub(crate) budget: Budget,
+}
+
+/// A `[[source]]` table.
+#[derive(Debug)]
+pub(crate) struct SourceTable {
+    pub(crate) name: String,
+    pub(crate) component: Option<PathBuf>,
+    pub(crate) config: toml::Table,
+    pub(crate) secrets: BTreeMap<String, SecretFrom>,
+    pub(crate) allow: Vec<Origin>,
+}
+
+/// Where a secret comes from.
+#[derive(Debug)]
+pub(crate) enum SecretFrom {
+    Env(String),
+    File(PathBuf),
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    host: RawHost,
+    #[serde(default)]
+    source: Vec<RawSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHost {
+    state: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    memory_bytes: Option<Spanned<usize>>,
+    call_timeout: Option<Spanned<String>>,
+    cpu_time: Option<Spanned<String>>,
+    connect_timeout: Option<Spanned<String>>,
+    first_byte_timeout: Option<Spanned<String>>,
+    between_bytes_timeout: Option<Spanned<String>>,
+    max_answer_bytes: Option<u64>,
+    max_events: Option<Spanned<u32>>,
+    max_bytes: Option<Spanned<u64>>,
+    max_requests: Option<Spanned<u32>>,
+    max_duration: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSource {
+    name: Spanned<String>,
+    component: Option<PathBuf>,
+    #[serde(default)]
+    config: toml::Table,
+    #[serde(default)]
+    secrets: BTreeMap<String, Spanned<RawSecret>>,
+    #[serde(default)]
+    allow: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    env: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads and checks a file, and says everything that is wrong with it as far as it can be read.
+    pub(crate) fn load(path: &Path) -> Result<Self, Report> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Report::wrong(format!("cannot read the configuration {}", path.display()))
+                .because(error)
+                .hint("name the file with --config")
+        })?;
+        let raw: RawFile = toml::from_str(&text).map_err(|error| explain::syntax(path, &text, &error))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        check::check(raw, folder).map_err(|problems| explain::problems(path, &text, problems))
+    }
+}

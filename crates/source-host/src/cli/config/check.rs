@@ -1,0 +1,174 @@
+//! From what is written to what is meant.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use source_host::{Budget, Limits, Origin, Timeouts};
+use toml::Spanned;
+
+use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretFrom, SourceTable};
+use crate::cli::duration;
+
+/// What is wrong, and where in the text.
+pub(super) struct Problem {
+    pub(super) at: Option<Range<usize>>,
+    pub(super) message: String,
+}
+
+/// What one poll may bring, where nothing is said.
+const BUDGET: Budget =
+    Budget { max_events: 2_000, max_bytes: 8 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
+
+/// The largest batch of bodies: it is copied out of the component at once.
+const MOST_BYTES: u64 = 256 << 20;
+
+const LONGEST_NAME: usize = 64;
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, at: Range<usize>, message: String) {
+        self.0.push(Problem { at: Some(at), message });
+    }
+
+    fn duration(&mut self, raw: Option<Spanned<String>>, default: Duration) -> Duration {
+        let Some(raw) = raw else { return default };
+        match duration::parse(raw.get_ref()) {
+            Ok(duration) if duration.is_zero() => {
+                self.add(raw.span(), "a duration of nothing leaves no time".to_owned())
+            }
+            Ok(duration) => return duration,
+            Err(message) => self.add(raw.span(), message),
+        }
+        default
+    }
+
+    fn at_least<T: Copy + PartialOrd + std::fmt::Display>(
+        &mut self,
+        raw: Option<Spanned<T>>,
+        least: T,
+        default: T,
+    ) -> T {
+        let Some(raw) = raw else { return default };
+        if *raw.get_ref() < least {
+            self.add(raw.span(), format!("{} is too little: at least {least} is needed", raw.get_ref()));
+        }
+        *raw.get_ref()
+    }
+}
+
+pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let host = host(raw.host, folder, &mut problems);
+    if raw.source.is_empty() {
+        let message = "there is no source in it: add a [[source]] table with `name` and `config`".to_owned();
+        problems.0.push(Problem { at: None, message });
+    }
+    let mut names = BTreeSet::new();
+    let mut sources = Vec::new();
+    for raw in raw.source {
+        let (at, name) = (raw.name.span(), raw.name.get_ref().clone());
+        // State files of names that differ in case alone are one file on some disks.
+        if !names.insert(name.to_ascii_lowercase()) {
+            problems.add(at, format!("there are two sources of the name `{name}`; each needs one of its own"));
+        }
+        sources.push(source(raw, folder, &mut problems));
+    }
+    if problems.0.is_empty() { Ok(Config { folder: folder.to_owned(), host, sources }) } else { Err(problems.0) }
+}
+
+fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
+    let limits = Limits::default();
+    let timeouts = Timeouts {
+        connect: problems.duration(raw.connect_timeout, limits.timeouts.connect),
+        first_byte: problems.duration(raw.first_byte_timeout, limits.timeouts.first_byte),
+        between_bytes: problems.duration(raw.between_bytes_timeout, limits.timeouts.between_bytes),
+    };
+    let budget = Budget {
+        max_events: problems.at_least(raw.max_events, 1, BUDGET.max_events),
+        max_bytes: max_bytes(raw.max_bytes, problems),
+        max_requests: problems.at_least(raw.max_requests, 2, BUDGET.max_requests),
+        max_duration: nanoseconds(problems.duration(raw.max_duration, Duration::from_nanos(BUDGET.max_duration))),
+    };
+    Host {
+        state: raw.state.map(|path| folder.join(path)),
+        ca_file: raw.ca_file.map(|path| folder.join(path)),
+        limits: Limits {
+            memory_bytes: problems.at_least(raw.memory_bytes, 4 << 20, limits.memory_bytes),
+            call: problems.duration(raw.call_timeout, limits.call),
+            cpu: problems.duration(raw.cpu_time, limits.cpu),
+            body_bytes: raw.max_answer_bytes.unwrap_or(limits.body_bytes),
+            timeouts,
+            ..limits
+        },
+        budget,
+    }
+}
+
+fn max_bytes(raw: Option<Spanned<u64>>, problems: &mut Problems) -> u64 {
+    if let Some(raw) = raw.as_ref().filter(|raw| *raw.get_ref() > MOST_BYTES) {
+        problems.add(raw.span(), format!("{} is too much: a poll may bring at most {MOST_BYTES} bytes", raw.get_ref()));
+    }
+    problems.at_least(raw, 1 << 16, BUDGET.max_bytes)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn source(raw: RawSource, folder: &Path, problems: &mut Problems) -> SourceTable {
+    let RawSource { name, component, config, secrets, allow } = raw;
+    if !is_name(name.get_ref()) {
+        let message = format!(
+            "`{}` is no name for a source: use letters, digits, `-`, `_` and `.`, up to {LONGEST_NAME} of them, beginning with \
+             a letter or a digit",
+            name.get_ref()
+        );
+        problems.add(name.span(), message);
+    }
+    let mut read = Vec::new();
+    for (member, raw) in secrets {
+        if config.contains_key(&member) {
+            problems
+                .add(raw.span(), format!("`{member}` stands in both `config` and `secrets`; remove it from `config`"));
+        }
+        let at = raw.span();
+        match secret(raw.into_inner(), folder) {
+            Some(secret) => read.push((member, secret)),
+            None => problems
+                .add(at, format!("say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}")),
+        }
+    }
+    let mut granted = Vec::new();
+    for text in allow {
+        match text.get_ref().parse::<Origin>() {
+            Ok(origin) => granted.push(origin),
+            Err(error) => problems.add(text.span(), error.to_string()),
+        }
+    }
+    SourceTable {
+        name: name.into_inner(),
+        component: component.map(|path| folder.join(path)),
+        config,
+        secrets: read.into_iter().collect(),
+        allow: granted,
+    }
+}
+
+fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
+    match (raw.env, raw.file) {
+        (Some(name), None) => Some(SecretFrom::Env(name)),
+        (None, Some(path)) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
+        _ => None,
+    }
+}
+
+/// A name becomes part of a file name.
+fn is_name(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}

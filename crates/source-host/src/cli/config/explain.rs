@@ -1,0 +1,124 @@
+//! What is wrong with a configuration file, as sentences with file and line.
+
+use std::path::Path;
+
+use super::check::Problem;
+use crate::cli::report::Report;
+
+/// What the TOML reader found, which stops at the first problem.
+pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Report {
+    let message = error.message();
+    let sentence = unknown_member(message).unwrap_or_else(|| message.trim_end_matches('\n').replace('\n', "; "));
+    let place = place(path, text, error.span().map(|span| span.start));
+    Report::wrong(format!("{place}: {sentence}")).hint("the README shows a whole configuration")
+}
+
+/// Everything that the checks found.
+pub(super) fn problems(path: &Path, text: &str, problems: Vec<Problem>) -> Report {
+    let mut lines = problems
+        .into_iter()
+        .map(|problem| format!("{}: {}", place(path, text, problem.at.map(|at| at.start)), problem.message));
+    let first = lines.next().unwrap_or_default();
+    lines.fold(Report::wrong(first), Report::because)
+}
+
+fn place(path: &Path, text: &str, offset: Option<usize>) -> String {
+    match offset.and_then(|offset| text.get(..offset)) {
+        Some(before) => format!("{}:{}", path.display(), before.matches('\n').count() + 1),
+        None => path.display().to_string(),
+    }
+}
+
+/// serde lists all the names that it knows; the nearest one is what a person wants to hear.
+fn unknown_member(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    let known: Vec<&str> = quoted.collect();
+    let nearest = known.iter().min_by_key(|name| distance(unknown, name))?;
+    let list = known.join(", ");
+    if distance(unknown, nearest) <= unknown.len().div_ceil(2) {
+        Some(format!("there is no `{unknown}` here; did you mean `{nearest}`? Known are {list}"))
+    } else {
+        Some(format!("there is no `{unknown}` here; known are {list}"))
+    }
+}
+
+/// How many letters have to be added, removed or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::config::{Config, RawFile, check};
+
+    fn load(text: &str) -> Result<Config, String> {
+        let path = Path::new("host.toml");
+        let raw: RawFile = toml::from_str(text).map_err(|error| syntax(path, text, &error).to_string())?;
+        check::check(raw, Path::new("/etc/host")).map_err(|found| problems(path, text, found).to_string())
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_with_what_to_write() {
+        for (text, expected) in [
+            (
+                "[[source]]\nname = \"a\"\ncomfig = {}\n",
+                "host.toml:3: there is no `comfig` here; did you mean `config`?",
+            ),
+            ("[[sources]]\nname = \"a\"\n", "host.toml:1: there is no `sources` here; did you mean `source`?"),
+            ("[host]\nmemory = 3\n", "host.toml:2: there is no `memory` here; did you mean `memory_bytes`?"),
+            ("[[source]]\n", "host.toml:1: missing field `name`"),
+            ("", "host.toml: there is no source in it"),
+            ("[[source]]\nname = \"../a\"", "host.toml:2: `../a` is no name for a source"),
+            (
+                "[[source]]\nname = \"a\"\n[[source]]\nname = \"A\"",
+                "host.toml:4: there are two sources of the name `A`",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nallow = [\"http://example.com\"]",
+                "host.toml:3: `http://example.com` is unencrypted",
+            ),
+            ("[host]\nmax_duration = \"5m\"\n[[source]]\nname = \"a\"", "host.toml:2: `5m` is no duration"),
+            ("[host]\nmax_events = 0\n[[source]]\nname = \"a\"", "host.toml:2: 0 is too little: at least 1"),
+            ("[[source]]\nname = \"a\"\n[source.secrets]\ns = {}", "host.toml:4: say where `s` comes from"),
+            ("[[source]]\nname = \"a\"\nconfig = {s = 1}\n[source.secrets]\ns = {env = \"S\"}", "stands in both"),
+            ("[[source]\n", "host.toml:1: "),
+        ] {
+            let message = load(text).unwrap_err();
+            assert!(message.contains(expected), "{text}\n{message}");
+        }
+    }
+
+    #[test]
+    fn all_problems_of_a_readable_file_are_told_at_once() {
+        let message = load("[host]\nmax_events = 0\ncpu_time = \"1\"\n[[source]]\nname = \"\"").unwrap_err();
+        assert_eq!(message.matches("host.toml:").count(), 3, "{message}");
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read_with_paths_beside_it() {
+        let config = load(concat!(
+            "[host]\nstate = \"var\"\nmax_events = 10\ncall_timeout = \"PT2M\"\n",
+            "[[source]]\nname = \"contoso\"\ncomponent = \"/lib/x.wasm\"\nallow = [\"http://127.0.0.1:1\"]\n",
+            "secrets = { client_secret = { env = \"S\" }, other = { file = \"f\" } }\n",
+            "[source.config]\napi = \"siem\"\n",
+        ))
+        .unwrap();
+        assert_eq!(config.host.state.as_deref(), Some(Path::new("/etc/host/var")));
+        assert_eq!((config.host.budget.max_events, config.host.limits.call.as_secs()), (10, 120));
+        assert_eq!(config.sources[0].component.as_deref(), Some(Path::new("/lib/x.wasm")));
+        assert_eq!(config.sources[0].secrets.len(), 2);
+    }
+}

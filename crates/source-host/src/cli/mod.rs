@@ -1,0 +1,148 @@
+//! The command line.
+
+mod check;
+mod config;
+mod describe;
+mod duration;
+mod open;
+mod output;
+mod plan;
+mod report;
+mod run;
+mod secrets;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use source_host::Instant;
+use tracing_subscriber::EnvFilter;
+
+use report::Report;
+
+/// Runs pipeline:source components: pulls from a service, prints NDJSON, and remembers where it stopped.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    /// How logs look on standard error. RUST_LOG says which ones.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pull and print, for ever or until caught up.
+    ///
+    /// Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 the service refused the credentials.
+    Run(RunArguments),
+    /// Prove credentials and permission with the smallest real calls.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Show origins, identity and effective configuration, without any network.
+    Plan {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Show what a component says of itself, its configuration schema, and what it imports.
+    Describe {
+        /// The component; without it, the one that is built in.
+        #[arg(long, value_name = "FILE")]
+        component: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgument {
+    /// The configuration: TOML with [[source]] tables and a [host] table.
+    #[arg(long = "config", value_name = "FILE")]
+    path: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// End when the sources have caught up.
+    #[arg(long)]
+    once: bool,
+    /// Read one range only: from this time on.
+    #[arg(long, value_name = "TIME", requires = "until", value_parser = Instant::parse)]
+    since: Option<Instant>,
+    /// Read one range only: before this time.
+    #[arg(long, value_name = "TIME", requires = "since", value_parser = Instant::parse)]
+    until: Option<Instant>,
+    /// Where events go: `stdout`, a file of lines, or a file that ends in .json (one array) or .csv.
+    #[arg(long, value_name = "stdout|FILE", default_value = "stdout")]
+    out: String,
+    /// Print the records alone, without the envelope.
+    #[arg(long)]
+    bare: bool,
+    /// Where checkpoints are kept; without it `state` under [host], and else the folder `state` beside the
+    /// configuration.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logs(arguments.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Report::failed("the program cannot start its threads").because(error).print();
+        }
+    };
+    let ended = runtime.block_on(async {
+        match arguments.command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Check { config } => check::check(&config.path).await,
+            Command::Plan { config } => plan::plan(&config.path).await,
+            Command::Describe { component } => describe::describe(component).await,
+        }
+    });
+    // A thread may still be stuck in writing to a reader that stopped reading.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => report.print(),
+    }
+}
+
+fn start_logs(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    match format {
+        LogFormat::Human => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// Writes what a command found out; a reader that went away has seen enough.
+fn print(text: &str) -> Result<(), Report> {
+    use std::io::Write as _;
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Report::failed("cannot write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}

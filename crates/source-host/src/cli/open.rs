@@ -1,0 +1,103 @@
+//! From the configuration to components and sources.
+
+use std::collections::BTreeMap;
+use std::hash::Hasher as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use source_host::{
+    AccessPlan, Component, Engine, Grants, LiveTransport, Policy, Source, SourceParts, SystemClock, Tls,
+};
+
+use super::config::{Config, SourceTable};
+use super::report::Report;
+use super::secrets::{Secrets, config_json};
+
+/// The component that is used where none is named.
+const BUILT_IN: &str = "defender_source.wasm";
+
+/// Compiles each component once.
+pub(crate) struct Components {
+    engine: Engine,
+    compiled: BTreeMap<PathBuf, Component>,
+}
+
+impl Components {
+    pub(crate) fn new() -> Result<Self, Report> {
+        let engine =
+            Engine::new().map_err(|error| Report::failed("this machine cannot run WebAssembly").because(error))?;
+        Ok(Self { engine, compiled: BTreeMap::new() })
+    }
+
+    pub(crate) fn load(&mut self, path: Option<&Path>) -> Result<Component, Report> {
+        let path = path.map_or_else(built_in, |path| Ok(path.to_owned()))?;
+        if let Some(component) = self.compiled.get(&path) {
+            return Ok(component.clone());
+        }
+        let component = self.engine.load(&path)?;
+        self.compiled.insert(path, component.clone());
+        Ok(component)
+    }
+}
+
+/// Beside the executable, or above it, where cargo leaves the executable one folder deeper than `make` the component.
+fn built_in() -> Result<PathBuf, Report> {
+    let executable = std::env::current_exe()
+        .map_err(|error| Report::failed("cannot tell where this program is").because(error).hint("name a component"))?;
+    let candidates = executable.ancestors().skip(1).take(2).map(|folder| folder.join(BUILT_IN));
+    let looked: Vec<PathBuf> = candidates.collect();
+    looked.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        let places: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+        Report::wrong(format!("there is no component {BUILT_IN}: looked for {}", places.join(" and ")))
+            .hint("build it with `make component`, or name one with `component` in the [[source]]")
+    })
+}
+
+/// A source that is ready to be polled.
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    pub(crate) plan: AccessPlan,
+}
+
+/// Reviews the plan of a source and connects it to the network.
+pub(crate) async fn open(
+    table: &SourceTable,
+    config: &Config,
+    components: &mut Components,
+    tls: &Tls,
+) -> Result<Opened, Report> {
+    let of = |report: Report| report.of(&table.name);
+    let component = components.load(table.component.as_deref()).map_err(of)?;
+    let json = config_json(table, Secrets::Real)?;
+    let limits = &config.host.limits;
+    let (plan, policy) =
+        Source::review(&component, &json, &grants(table), limits).await.map_err(|error| of(error.into()))?;
+    for note in &plan.notes {
+        source_host::report(&table.name, note);
+    }
+    Ok(Opened { source: connect(&component, json, policy, tls, config), plan })
+}
+
+/// Microsoft's hosts, and what the operator allows beyond them.
+pub(crate) fn grants(table: &SourceTable) -> Grants {
+    Grants::microsoft().and(table.allow.iter().cloned())
+}
+
+fn connect(component: &Component, json: String, policy: Policy, tls: &Tls, config: &Config) -> Source {
+    let transport = Arc::new(LiveTransport::new(&policy, tls));
+    let clock = Arc::new(SystemClock::default());
+    let limits = config.host.limits.clone();
+    Source::new(component, SourceParts { config: json, policy, transport, clock, limits })
+}
+
+/// TLS for all sources.
+pub(crate) fn tls(config: &Config) -> Result<Tls, Report> {
+    Ok(Tls::new(config.host.ca_file.as_deref())?)
+}
+
+/// Tells configurations apart; the effective one holds no secret.
+pub(crate) fn digest(text: &str) -> String {
+    let mut hasher = twox_hash::XxHash64::with_seed(0);
+    hasher.write(text.as_bytes());
+    format!("{:016x}", hasher.finish())
+}

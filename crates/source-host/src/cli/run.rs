@@ -1,0 +1,219 @@
+//! `source-host run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use source_host::{
+    AccessPlan, CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, SharedSink,
+    Tally,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::RunArguments;
+use super::config::{Config, SourceTable};
+use super::open::{Components, Opened, digest, open, tls};
+use super::output::{self, Kind};
+use super::report::Report;
+
+/// How long sources may take to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
+    let config = Config::load(&arguments.config.path)?;
+    let range = range(&arguments)?;
+    let tls = tls(&config)?;
+    let mut components = Components::new()?;
+
+    // Everything is checked before anything is written.
+    let mut opened = Vec::new();
+    let mut problems = Vec::new();
+    for table in &config.sources {
+        match open(table, &config, &mut components, &tls).await {
+            Ok(source) => opened.push((table, source)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Report::all(problems)?;
+    refuse_endless_array(&arguments, range, &opened)?;
+
+    let folder = state_folder(&arguments, &config);
+    let sink = output::open(&arguments.out, arguments.bare)?;
+    let mut runners = Vec::new();
+    for (table, Opened { source, plan }) in opened {
+        let (lineage, bounded) = lineage(range, &plan);
+        let store = store(&arguments, &folder, table, &lineage)?;
+        let options = RunOptions {
+            name: table.name.clone(),
+            config_digest: digest(&plan.effective_config),
+            identity: plan.identity,
+            accepts: plan.accepts,
+            budget: config.host.budget,
+            once: arguments.once,
+            range,
+            forget_at_end: bounded,
+        };
+        let runner = Runner::new(source, options, store, sink.clone());
+        let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
+        runners.push((table.name.clone(), runner));
+    }
+    drive(runners, sink).await
+}
+
+/// Runs all sources side by side; one that fails does not hold up the others.
+async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink) -> Result<(), Report> {
+    let (stop, stopping) = watch::channel(false);
+    let mut running = JoinSet::new();
+    for (name, mut runner) in runners {
+        let stopping = stopping.clone();
+        running.spawn(async move {
+            let ended = runner.run(stopping).await;
+            (name, ended, runner.tally())
+        });
+    }
+    let mut signals = Signals::new()?;
+    let mut total = Tally::default();
+    let mut failure = None;
+    let mut complete = true;
+    let mut deadline = None;
+    loop {
+        let ended = tokio::select! {
+            ended = running.join_next() => ended,
+            () = signals.next() => {
+                if deadline.is_some() {
+                    return Err(Report::failed("stopped at once, as asked twice").hint("the stored checkpoint is good"));
+                }
+                tracing::info!("stopping");
+                stop.send_replace(true);
+                deadline = Some(tokio::time::Instant::now() + GRACE);
+                continue;
+            }
+            () = until(deadline) => {
+                // What hangs has delivered nothing that is accounted for.
+                tracing::warn!("a source did not stop in time, and is given up; the stored checkpoint is good");
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { break };
+        let (name, ended, tally) =
+            ended.map_err(|error| Report::failed("a source ended unexpectedly").because(error))?;
+        total = Tally {
+            events: total.events + tally.events,
+            gaps: total.gaps + tally.gaps,
+            requests: total.requests + tally.requests,
+        };
+        match ended {
+            Ok(Outcome::Closed) => {
+                complete = false;
+                stop.send_replace(true);
+                deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
+            }
+            Ok(outcome) => complete &= outcome != Outcome::Stopped,
+            Err(error) => {
+                complete = false;
+                // At once: the other sources may run for months.
+                let report = Report::from(error).of(&name);
+                eprintln!("{report}");
+                failure.get_or_insert(report.silenced());
+            }
+        }
+    }
+    if complete {
+        sink.lock().await.finish().await?;
+    }
+    tracing::info!(events = total.events, gaps = total.gaps, requests = total.requests, "ended");
+    failure.map_or(Ok(()), |failure| Err(failure.report()))
+}
+
+fn range(arguments: &RunArguments) -> Result<Option<(Instant, Instant)>, Report> {
+    let Some((since, until)) = arguments.since.zip(arguments.until) else { return Ok(None) };
+    if (since.seconds, since.nanoseconds) >= (until.seconds, until.nanoseconds) {
+        return Err(
+            Report::wrong("--since is not before --until").hint("the range goes from the earlier to the later time")
+        );
+    }
+    Ok(Some((since, until)))
+}
+
+/// A file that is written whole needs an end.
+fn refuse_endless_array(
+    arguments: &RunArguments,
+    range: Option<(Instant, Instant)>,
+    opened: &[(&SourceTable, Opened)],
+) -> Result<(), Report> {
+    let endless = opened.iter().find(|(_, opened)| !lineage(range, &opened.plan).1);
+    match endless {
+        Some((table, _)) if Kind::of(&arguments.out) == Kind::Array => Err(Report::wrong(format!(
+            "source `{}` has no end, and {} would be written at its end",
+            table.name, arguments.out
+        ))
+        .hint("give a range with --since and --until, or a `request` in its config; or name a file of lines, such as events.ndjson")),
+        _ => Ok(()),
+    }
+}
+
+/// Which line of checkpoints this run has, and whether it has an end.
+fn lineage(range: Option<(Instant, Instant)>, plan: &AccessPlan) -> (Lineage, bool) {
+    if let Some((since, until)) = range {
+        return (Lineage::Bounded(format!("range-{}-{}", stamp(since), stamp(until))), true);
+    }
+    let effective: Value = serde_json::from_str(&plan.effective_config).unwrap_or(Value::Null);
+    match effective.get("request") {
+        None | Some(Value::Null | Value::Bool(false)) => (Lineage::Running, false),
+        Some(_) => (Lineage::Bounded(format!("request-{}", digest(&plan.effective_config))), true),
+    }
+}
+
+fn stamp(instant: Instant) -> String {
+    match instant.nanoseconds {
+        0 => instant.seconds.to_string(),
+        nanoseconds => format!("{}.{nanoseconds:09}", instant.seconds),
+    }
+}
+
+fn state_folder(arguments: &RunArguments, config: &Config) -> PathBuf {
+    arguments.state.clone().or_else(|| config.host.state.clone()).unwrap_or_else(|| config.folder.join("state"))
+}
+
+fn store(
+    arguments: &RunArguments,
+    folder: &std::path::Path,
+    table: &SourceTable,
+    lineage: &Lineage,
+) -> Result<Box<dyn CheckpointStore>, Report> {
+    // Nothing of an array is there before all of it is, so there is nothing to read on from.
+    if Kind::of(&arguments.out) == Kind::Array {
+        return Ok(Box::new(MemoryStore::default()));
+    }
+    let store = FileStore::open(folder, &table.name, lineage).map_err(|error| Report::from(error).of(&table.name))?;
+    tracing::info!(source = table.name, state = %store.path().display(), "starting");
+    Ok(Box::new(store))
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Report> {
+        let listen = |kind| signal(kind).map_err(|error| Report::failed("cannot listen for signals").because(error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

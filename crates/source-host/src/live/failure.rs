@@ -1,0 +1,105 @@
+//! What went wrong on the network, in the words of `wasi:http`.
+
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
+
+use wasmtime_wasi_http::Error;
+
+use super::resolver::LookupError;
+
+/// Finds the innermost cause that says something, and tells the operator what the component cannot be told.
+pub(super) fn explain(error: &reqwest::Error, host: &str) -> Error {
+    let explained = classify(error);
+    let causes: Vec<String> = chain(error).skip(1).map(ToString::to_string).collect();
+    tracing::warn!(host, "request failed: {explained}: {}", causes.join(": "));
+    explained
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let current = next?;
+        next = current.source();
+        Some(current)
+    })
+}
+
+fn classify(error: &reqwest::Error) -> Error {
+    for cause in chain(error) {
+        if let Some(lookup) = cause.downcast_ref::<LookupError>() {
+            return match lookup {
+                LookupError::Prohibited(_) => Error::DestinationIpProhibited,
+                LookupError::NotFound(reason) => Error::DnsError { rcode: Some(reason.clone()), info_code: None },
+            };
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return classify_tls(tls);
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>()
+            && let Some(explained) = classify_io(io, error.is_connect())
+        {
+            return explained;
+        }
+        if let Some(http) = cause.downcast_ref::<hyper::Error>()
+            && let Some(explained) = classify_http(http)
+        {
+            return explained;
+        }
+    }
+    if error.is_timeout() {
+        return if error.is_connect() { Error::ConnectionTimeout } else { Error::HttpResponseTimeout };
+    }
+    if error.is_decode() {
+        return Error::HttpResponseContentCoding(None);
+    }
+    if error.is_connect() {
+        return Error::DestinationUnavailable;
+    }
+    Error::HttpProtocolError
+}
+
+fn classify_tls(error: &rustls::Error) -> Error {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Error::TlsCertificateError,
+        rustls::Error::AlertReceived(alert) => {
+            Error::TlsAlertReceived { alert_id: Some(u8::from(*alert)), alert_message: Some(format!("{alert:?}")) }
+        }
+        _ => Error::TlsProtocolError,
+    }
+}
+
+fn classify_io(error: &io::Error, connecting: bool) -> Option<Error> {
+    // A TLS error arrives wrapped in one of I/O, whose own source is not it.
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Some(classify_tls(tls));
+    }
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+        ErrorKind::TimedOut if connecting => Error::ConnectionTimeout,
+        ErrorKind::TimedOut => Error::ConnectionReadTimeout,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            Error::DestinationIpUnroutable
+        }
+        // This machine has no port left to connect from.
+        ErrorKind::AddrNotAvailable => Error::ConnectionLimitReached,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Error::ConnectionTerminated
+        }
+        ErrorKind::UnexpectedEof if connecting => Error::ConnectionTerminated,
+        ErrorKind::UnexpectedEof => Error::HttpResponseIncomplete,
+        ErrorKind::InvalidData | ErrorKind::InvalidInput if !connecting => Error::HttpResponseContentCoding(None),
+        _ => return None,
+    })
+}
+
+fn classify_http(error: &hyper::Error) -> Option<Error> {
+    if error.is_incomplete_message() {
+        Some(Error::HttpResponseIncomplete)
+    } else if error.is_parse_too_large() {
+        Some(Error::HttpResponseHeaderSectionSize(None))
+    } else if error.is_parse() || error.is_parse_status() {
+        Some(Error::HttpProtocolError)
+    } else {
+        None
+    }
+}

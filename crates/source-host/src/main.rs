@@ -1,0 +1,9 @@
+//! `source-host`: runs sources live.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

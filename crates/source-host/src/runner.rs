@@ -1,0 +1,329 @@
+//! The loop of one source: poll, deliver, store, wait.
+
+mod error;
+mod settle;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::backoff::Backoff;
+use crate::bindings::{Batch, Budget, Delay, Diagnostic, Failure, Fault, Instant, Level, NextPoll, Payload, Position};
+use crate::instance::CallError;
+use crate::sink::SinkError;
+use crate::source::Source;
+use settle::Settler;
+
+pub use error::RunError;
+pub use settle::{SharedSink, share};
+
+/// Failures of time in a row that a run to the end waits out.
+const PATIENCE: u32 = 10;
+/// The longest single wait of a run to the end.
+const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(60);
+/// The longest wait that the host chooses by itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Instances that may be lost, or fail to move, in a row.
+const LOST_INSTANCES: u32 = 3;
+
+/// What one run of a source is to do.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// What the source is called in the output and in logs.
+    pub name: String,
+    /// What the checkpoint belongs to, from the plan.
+    pub identity: String,
+    /// Identities whose checkpoints the source reads on from, from the plan.
+    pub accepts: Vec<String>,
+    /// A hash of the effective configuration.
+    pub config_digest: String,
+    /// What one poll may bring.
+    pub budget: Budget,
+    /// Ends when the source has caught up, and does not wait longer than a minute.
+    pub once: bool,
+    /// One range, from the first instant on and before the second.
+    pub range: Option<(Instant, Instant)>,
+    /// Whether the checkpoint is of use once the source ended: not where the same range may be asked for again.
+    pub forget_at_end: bool,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It caught up, as asked with `once`.
+    CaughtUp,
+    /// A bounded source was read to its end.
+    Ended,
+    /// It was told to stop.
+    Stopped,
+    /// The reader of its output went away.
+    Closed,
+}
+
+/// What a run delivered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    /// Events.
+    pub events: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Requests, refused ones included.
+    pub requests: u64,
+}
+
+/// The loop of one source.
+pub struct Runner {
+    source: Source,
+    options: RunOptions,
+    settler: Settler,
+    budget: Budget,
+    position: Position,
+    time_failures: Backoff,
+    lost: Backoff,
+    tally: Tally,
+}
+
+/// What to do after a poll.
+enum Step {
+    Again,
+    Wait(Duration),
+    End(Outcome),
+}
+
+impl Runner {
+    /// A run that reads on from what `settler`'s store holds.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read, or belongs to another source.
+    pub async fn new(
+        source: Source,
+        options: RunOptions,
+        store: Box<dyn crate::CheckpointStore>,
+        sink: SharedSink,
+    ) -> Result<Self, RunError> {
+        let mut settler = Settler::new(store, sink, &options);
+        let position = match (settler.load(&options).await?, options.range) {
+            (Some(checkpoint), _) => Position::Resume(Some(checkpoint)),
+            (None, Some(range)) => Position::Range(range),
+            (None, None) => Position::Resume(None),
+        };
+        let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
+        Ok(Self {
+            source,
+            budget: options.budget,
+            options,
+            settler,
+            position,
+            time_failures: Backoff::new(Duration::from_secs(1), longest),
+            lost: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
+            tally: Tally::default(),
+        })
+    }
+
+    /// What was delivered so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Polls until there is a reason to end. A `true` in `stop` is one: the poll in flight is given up, and what was
+    /// delivered is accounted for.
+    ///
+    /// # Errors
+    ///
+    /// What only a person can change.
+    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
+        loop {
+            let polled = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return self.stop().await,
+                polled = self.source.poll(&self.position, &self.budget) => polled,
+            };
+            self.tally.requests += u64::from(self.source.requests());
+            let step = match polled {
+                Ok(Ok(batch)) => self.take(batch).await,
+                Ok(Err(failure)) => self.fail(failure).await,
+                Err(lost) => self.lose(lost).await,
+            };
+            let wait = match step {
+                Ok(Step::Again) => continue,
+                Ok(Step::Wait(wait)) => wait,
+                Ok(Step::End(outcome)) => return Ok(outcome),
+                Err(RunError::Sink(SinkError::Closed)) => return Ok(Outcome::Closed),
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return self.stop().await,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, batch: Batch) -> Result<Step, RunError> {
+        self.time_failures.reset();
+        self.observe(&batch);
+        self.settler.deliver(&self.options.name, &batch).await?;
+        self.tally.events += batch.events.len() as u64;
+        self.tally.gaps += batch.gaps.len() as u64;
+        let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
+        let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();
+        self.position = Position::Resume(Some(batch.checkpoint.clone()));
+        self.settler.delivered(batch.checkpoint);
+        match batch.next {
+            NextPoll::Now if progress => {
+                self.lost.reset();
+                self.settler.settle_if_due().await?;
+                Ok(Step::Again)
+            }
+            NextPoll::Now => {
+                tracing::warn!(source = self.options.name, "the component says that there is more, and did not move");
+                self.source.discard_instance();
+                self.retry(RunError::Stuck).await
+            }
+            NextPoll::After(nanoseconds) => {
+                self.lost.reset();
+                self.settler.settle().await?;
+                if self.options.once {
+                    return Ok(Step::End(Outcome::CaughtUp));
+                }
+                Ok(Step::Wait(Duration::from_nanos(nanoseconds)))
+            }
+            NextPoll::Ended => {
+                self.settler.settle().await?;
+                if self.options.forget_at_end {
+                    self.settler.forget().await?;
+                }
+                Ok(Step::End(Outcome::Ended))
+            }
+        }
+    }
+
+    async fn fail(&mut self, failure: Failure) -> Result<Step, RunError> {
+        if let Some(checkpoint) = learned(&failure) {
+            self.position = Position::Resume(Some(checkpoint.clone()));
+            self.settler.delivered(checkpoint);
+        }
+        self.settler.settle().await?;
+        // A request that the policy refused is refused the next time as well, whatever the component makes of it.
+        if let Some(denial) = self.source.denials().into_iter().next() {
+            return Err(RunError::Denied(denial));
+        }
+        match failure {
+            Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
+            Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
+            other => Err(RunError::from(other)),
+        }
+    }
+
+    fn wait_out(&mut self, delay: Delay) -> Result<Step, RunError> {
+        let chosen = self.time_failures.next();
+        let wait = delay.after.map_or(chosen, Duration::from_nanos);
+        let Fault { code, message, .. } = &delay.fault;
+        if self.options.once && (wait > LONGEST_WAIT_ONCE || self.time_failures.failures() > PATIENCE) {
+            return Err(RunError::Waiting { wait, fault: delay.fault });
+        }
+        tracing::warn!(source = self.options.name, code, wait = ?wait, "{message}");
+        Ok(Step::Wait(wait))
+    }
+
+    fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {
+        let now = self.budget;
+        let raised = Budget {
+            max_events: now.max_events.max(needed.max_events),
+            max_bytes: now.max_bytes.max(needed.max_bytes),
+            max_requests: now.max_requests.max(needed.max_requests),
+            max_duration: now.max_duration.max(needed.max_duration),
+        };
+        let own = self.options.budget;
+        // What a component asks for is met once, and not beyond what an operator would call the same size.
+        let modest = raised.max_events <= own.max_events.saturating_mul(8)
+            && raised.max_bytes <= own.max_bytes.saturating_mul(8)
+            && raised.max_requests <= own.max_requests.saturating_mul(8)
+            && raised.max_duration <= own.max_duration.saturating_mul(8);
+        if raised == now || !modest {
+            return Err(RunError::Budget(needed));
+        }
+        tracing::warn!(source = self.options.name, budget = ?raised, "the budget of a poll was too small, and is raised");
+        self.budget = raised;
+        Ok(Step::Again)
+    }
+
+    async fn lose(&mut self, error: CallError) -> Result<Step, RunError> {
+        tracing::warn!(source = self.options.name, hint = error.hint(), "the instance was lost: {error}");
+        self.settler.settle().await?;
+        self.retry(RunError::Lost(error)).await
+    }
+
+    /// A fresh instance at the checkpoint, unless that was tried too often.
+    async fn retry(&mut self, error: RunError) -> Result<Step, RunError> {
+        let wait = self.lost.next();
+        if self.lost.failures() >= LOST_INSTANCES {
+            self.settler.settle().await?;
+            return Err(error);
+        }
+        Ok(Step::Wait(wait))
+    }
+
+    async fn stop(&mut self) -> Result<Outcome, RunError> {
+        self.settler.settle().await?;
+        Ok(Outcome::Stopped)
+    }
+
+    /// What a batch says to the operator, and where it does not keep to the contract.
+    fn observe(&self, batch: &Batch) {
+        let source = self.options.name.as_str();
+        for notice in &batch.notices {
+            report(source, notice);
+        }
+        for gap in &batch.gaps {
+            let cause = crate::sink::cause(&gap.cause);
+            tracing::warn!(source, cause, kind = gap.kind, "a range was not read: {}", gap.detail);
+        }
+        let bytes: usize = batch.events.iter().map(|event| size(&event.body)).sum();
+        if batch.events.len() > self.budget.max_events as usize || bytes as u64 > self.budget.max_bytes {
+            tracing::warn!(source, events = batch.events.len(), bytes, "the component passed its budget");
+        }
+        tracing::debug!(source, events = batch.events.len(), bytes, counters = ?batch.counters, next = ?batch.next, "batch");
+    }
+}
+
+/// Tells the operator what a component has to say.
+pub fn report(source: &str, diagnostic: &Diagnostic) {
+    let Diagnostic { level, code, pointer, message, hint } = diagnostic;
+    let (pointer, hint) = (pointer.as_deref(), hint.as_deref());
+    match level {
+        Level::Error => tracing::error!(source, code, pointer, hint, "{message}"),
+        Level::Warning => tracing::warn!(source, code, pointer, hint, "{message}"),
+        Level::Note => tracing::info!(source, code, pointer, hint, "{message}"),
+    }
+}
+
+fn size(payload: &Payload) -> usize {
+    match payload {
+        Payload::Text(text) => text.len(),
+        Payload::Binary(bytes) => bytes.len(),
+    }
+}
+
+/// What a failure taught, which is stored although no event belongs to it.
+fn learned(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Throttled(delay) | Failure::Unavailable(delay) => delay.fault.checkpoint.clone(),
+        Failure::Unauthenticated(fault)
+        | Failure::Forbidden(fault)
+        | Failure::Rejected(fault)
+        | Failure::Internal(fault) => fault.checkpoint.clone(),
+        // It said that the checkpoint at hand is of no use; nothing replaces it silently.
+        Failure::UnusableCheckpoint(_) | Failure::InvalidConfig(_) | Failure::BudgetTooSmall(_) => None,
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could say stop.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a run ended that a person has to look at.
+
+use std::time::Duration;
+
+use crate::bindings::{Budget, Diagnostic, Failure, Fault};
+use crate::checkpoint::StateError;
+use crate::instance::CallError;
+use crate::policy::Denial;
+use crate::sink::SinkError;
+
+/// Why a run ended that a person has to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong.
+    #[error("the configuration is not valid")]
+    Config(Vec<Diagnostic>),
+    /// The service refused the credentials.
+    #[error("the service refused the credentials")]
+    Unauthenticated(Fault),
+    /// The credentials are right, and not enough.
+    #[error("the credentials lack a permission")]
+    Forbidden(Fault),
+    /// The service refuses for good, or answers what cannot be read.
+    #[error("the service refused the request")]
+    Rejected(Fault),
+    /// It would have to wait longer than a run to the end does.
+    #[error("the service cannot be read now; the next try would be in {wait:?}")]
+    Waiting {
+        /// Until the next try.
+        wait: Duration,
+        /// What went wrong.
+        fault: Fault,
+    },
+    /// The checkpoint is of no use to the component.
+    #[error("the component cannot read on from the stored checkpoint")]
+    Checkpoint(Fault),
+    /// It needs more in one poll than it may have.
+    #[error("the budget of a poll is too small: the component needs {} events, {} bytes, {} requests and {:?}", .0.max_events,
+        .0.max_bytes, .0.max_requests, Duration::from_nanos(.0.max_duration))]
+    Budget(Budget),
+    /// A request was refused by the policy.
+    #[error("a request of the component was refused: {0}")]
+    Denied(Denial),
+    /// The component says that there is more and does not move.
+    #[error("the component says that there is more to read, and does not get on")]
+    Stuck,
+    /// The component failed again and again.
+    #[error("the component failed several times in a row; the last time: {0}")]
+    Lost(CallError),
+    /// A bug in the component.
+    #[error("the component reports a bug of its own")]
+    Internal(Fault),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The output.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl From<Failure> for RunError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::InvalidConfig(diagnostics) => Self::Config(diagnostics),
+            Failure::Unauthenticated(fault) => Self::Unauthenticated(fault),
+            Failure::Forbidden(fault) => Self::Forbidden(fault),
+            Failure::Throttled(delay) | Failure::Unavailable(delay) => {
+                let wait = Duration::from_nanos(delay.after.unwrap_or_default());
+                Self::Waiting { wait, fault: delay.fault }
+            }
+            Failure::Rejected(fault) => Self::Rejected(fault),
+            Failure::UnusableCheckpoint(fault) => Self::Checkpoint(fault),
+            Failure::BudgetTooSmall(budget) => Self::Budget(budget),
+            Failure::Internal(fault) => Self::Internal(fault),
+        }
+    }
+}
+
+impl RunError {
+    /// What the component said, where it said something.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Unauthenticated(fault)
+            | Self::Forbidden(fault)
+            | Self::Rejected(fault)
+            | Self::Waiting { fault, .. }
+            | Self::Checkpoint(fault)
+            | Self::Internal(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()) {
+            return Some(hint);
+        }
+        let hint = match self {
+            Self::Config(_) => "correct what is named above in the [[source]]'s config",
+            Self::Unauthenticated(_) => "check the credentials, and replace what has expired",
+            Self::Forbidden(_) => "grant the permission that is named above, and consent to it as an administrator",
+            Self::Waiting { .. } => "start it again later, or run without --once, which waits as long as it takes",
+            Self::Checkpoint(_) => {
+                "move the state away to start where the configuration says, or restore one from a backup"
+            }
+            Self::Budget(_) => "raise max_events, max_bytes, max_requests or max_duration under [host]",
+            Self::Denied(denial) => return denial.hint.clone(),
+            Self::Rejected(_) => "compare the configuration with what the service documents",
+            Self::Stuck | Self::Internal(_) => "report it to whoever makes the component",
+            Self::Lost(error) => error.hint(),
+            Self::State(error) => return Some(error.hint().to_owned()),
+            Self::Sink(error) => return Some(error.hint().to_owned()),
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,214 @@
+//! Events and gaps as lines of JSON.
+
+use std::fmt::Write as _;
+
+use crate::bindings::{Event, Gap, GapCause, Instant, Payload};
+use crate::timestamp::Rfc3339;
+
+/// What a line holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Shape {
+    /// `source`, `kind`, `key`, `subject`, `occurred`, `visible`, and the record under `body`.
+    #[default]
+    Enveloped,
+    /// The record alone.
+    Bare,
+}
+
+/// Appends an event without its line break.
+pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &Event) {
+    if shape == Shape::Bare {
+        return push_bare(out, event);
+    }
+    push_member(out, "{\"source\":", source);
+    push_member(out, ",\"kind\":", &event.kind);
+    push_member(out, ",\"key\":", &event.key);
+    push_member(out, ",\"subject\":", &event.subject);
+    push_time(out, ",\"occurred\":", event.occurred);
+    push_time(out, ",\"visible\":", event.visible);
+    out.extend_from_slice(b",\"body\":");
+    match &event.body {
+        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text),
+        Payload::Text(text) => push_string(out, text),
+        Payload::Binary(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
+    }
+    out.push(b'}');
+}
+
+/// Appends a gap without its line break, enveloped whatever the shape of events is.
+pub(super) fn push_gap(out: &mut Vec<u8>, source: &str, gap: &Gap) {
+    push_member(out, "{\"source\":", source);
+    push_member(out, ",\"kind\":", "gap");
+    push_member(out, ",\"key\":", &gap.key);
+    match &gap.subject {
+        Some(subject) => push_member(out, ",\"subject\":", subject),
+        None => out.extend_from_slice(b",\"subject\":null"),
+    }
+    out.extend_from_slice(b",\"occurred\":null,\"visible\":null,\"body\":");
+    push_member(out, "{\"kind\":", &gap.kind);
+    push_time(out, ",\"since\":", Some(gap.since));
+    push_time(out, ",\"until\":", Some(gap.until));
+    push_member(out, ",\"cause\":", cause(&gap.cause));
+    push_member(out, ",\"detail\":", &gap.detail);
+    out.extend_from_slice(b"}}");
+}
+
+/// The word for a cause.
+pub(crate) fn cause(cause: &GapCause) -> &str {
+    match cause {
+        GapCause::Truncated => "truncated",
+        GapCause::Expired => "expired",
+        GapCause::Unreadable => "unreadable",
+        GapCause::Partial => "partial",
+        GapCause::Other(word) => word,
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+fn push_bare(out: &mut Vec<u8>, event: &Event) {
+    match &event.body {
+        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text),
+        // A line is a line: what is no JSON keeps its own escapes for breaks, if it has any.
+        Payload::Text(text) => out.extend_from_slice(text.trim_end_matches(['\r', '\n']).as_bytes()),
+        Payload::Binary(bytes) => out.extend_from_slice(bytes),
+    }
+}
+
+/// Appends a record as it is, on one line: line breaks outside of strings go, and nothing else does.
+fn push_json(out: &mut Vec<u8>, json: &str) {
+    let bytes = json.as_bytes();
+    if !bytes.contains(&b'\n') && !bytes.contains(&b'\r') {
+        return out.extend_from_slice(bytes);
+    }
+    let start = out.len();
+    let (mut in_string, mut escaped) = (false, false);
+    for &byte in bytes {
+        match byte {
+            // No JSON has a line break inside a string, so this is text.
+            b'\n' | b'\r' if in_string => {
+                out.truncate(start);
+                return push_string(out, json);
+            }
+            b'\n' | b'\r' => continue,
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ => {}
+        }
+        out.push(byte);
+    }
+}
+
+fn push_member(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    push_string(out, value);
+}
+
+fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Instant>) {
+    out.extend_from_slice(name.as_bytes());
+    match time {
+        Some(time) => {
+            let mut text = String::with_capacity(32);
+            // Writing to a string does not fail.
+            let _ = write!(text, "\"{}\"", Rfc3339(time));
+            out.extend_from_slice(text.as_bytes());
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut plain = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text.as_bytes()[plain..index]);
+        plain = index + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(content_type: &str, body: &str) -> Event {
+        Event {
+            key: "k\"1".to_owned(),
+            subject: "s\u{1}".to_owned(),
+            kind: "detection".to_owned(),
+            occurred: None,
+            visible: Some(Instant { seconds: 0, nanoseconds: 100 }),
+            content_type: content_type.to_owned(),
+            body: Payload::Text(body.to_owned()),
+            attributes: Vec::new(),
+        }
+    }
+
+    fn line(shape: Shape, content_type: &str, body: &str) -> String {
+        let mut out = Vec::new();
+        push_event(&mut out, shape, "tenant", &event(content_type, body));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_with_its_record_untouched() {
+        let body = r#"{ "a" : 1.50 , "b":"\u00e9" }"#;
+        let expected = concat!(
+            r#"{"source":"tenant","kind":"detection","key":"k\"1","subject":"s\u0001","occurred":null,"#,
+            r#""visible":"1970-01-01T00:00:00.0000001Z","body":{ "a" : 1.50 , "b":"\u00e9" }}"#
+        );
+        assert_eq!(line(Shape::Enveloped, "application/json", body), expected);
+        assert_eq!(line(Shape::Bare, "application/json; profile=raw", body), body);
+    }
+
+    #[test]
+    fn a_pretty_record_loses_its_line_breaks_outside_strings_and_nothing_else() {
+        let body = "{\r\n  \"a\": \"x\\\" {\\n\",\n\t\"b\": []\n}";
+        assert_eq!(line(Shape::Bare, "application/json", body), "{  \"a\": \"x\\\" {\\n\",\t\"b\": []}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_string() {
+        let enveloped = |content_type, body| line(Shape::Enveloped, content_type, body);
+        assert!(enveloped("text/csv", "a,\"b\nc\"\r\n").ends_with(r#""body":"a,\"b\nc\"\r\n"}"#));
+        assert!(enveloped("application/json", "{\"a\":\"b\nc\"}").ends_with(r#""body":"{\"a\":\"b\nc\"}"}"#));
+        for body in ["a,b\n", "{\"a\":\"b\nc\"}"] {
+            let value: serde_json::Value =
+                serde_json::from_str(&enveloped("application/json", body).replace("a,b", "1")).unwrap();
+            assert!(value.is_object());
+        }
+    }
+
+    #[test]
+    fn a_gap_is_a_line_of_kind_gap() {
+        let gap = Gap {
+            key: "g".to_owned(),
+            kind: "detection".to_owned(),
+            since: Instant { seconds: 0, nanoseconds: 0 },
+            until: Instant { seconds: 1, nanoseconds: 0 },
+            cause: GapCause::Other("limit".to_owned()),
+            subject: None,
+            detail: "too many".to_owned(),
+        };
+        let mut out = Vec::new();
+        push_gap(&mut out, "tenant", &gap);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&value["kind"], &value["body"]["cause"]), (&"gap".into(), &"limit".into()));
+        assert_eq!(value["body"]["until"], "1970-01-01T00:00:01.0000000Z");
+    }
+}

@@ -1,0 +1,201 @@
+//! One state file a source: JSON, replaced whole, and locked while a host uses it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{CheckpointStore, StateError, Stored};
+
+/// Which line of checkpoints a file holds. Those of a range or of a single request are kept apart from the running one's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Lineage {
+    /// The running source.
+    Running,
+    /// A range or a request, told from others by this word, which becomes part of a file name.
+    Bounded(String),
+}
+
+/// A checkpoint in a file of its own.
+#[derive(Debug)]
+pub struct FileStore {
+    path: PathBuf,
+    /// Held until this is dropped or the process dies.
+    _lock: File,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    source: String,
+    identity: String,
+    config_digest: String,
+    checkpoint: String,
+}
+
+const VERSION: u32 = 1;
+
+impl FileStore {
+    /// Opens the state of the named source in a folder, which is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to, or another host uses this state.
+    pub fn open(folder: &Path, source: &str, lineage: &Lineage) -> Result<Self, StateError> {
+        fs::create_dir_all(folder).map_err(|error| io_error("cannot make the state folder", folder, &error))?;
+        let stem = match lineage {
+            Lineage::Running => source.to_owned(),
+            Lineage::Bounded(word) => format!("{source}.{word}"),
+        };
+        let lock = lock(&folder.join(format!("{stem}.lock")))?;
+        Ok(Self { path: folder.join(format!("{stem}.json")), _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&self) -> Result<Option<Stored>, StateError> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("cannot read the state", &self.path, &error)),
+        };
+        let corrupt = |reason: String| StateError::Corrupt {
+            message: format!("the state {} cannot be read: {reason}", self.path.display()),
+            hint: "restore it from a backup, or move it away to start where the configuration says".to_owned(),
+        };
+        let document: Document = serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
+        if document.version != VERSION {
+            return Err(corrupt(format!(
+                "it is of version {}, and this host knows version {VERSION}",
+                document.version
+            )));
+        }
+        let Document { identity, config_digest, checkpoint, .. } = document;
+        Ok(Some(Stored { identity, config_digest, checkpoint }))
+    }
+
+    fn write(&self, stored: &Stored) -> Result<(), StateError> {
+        let source = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Stored { identity, config_digest, checkpoint } = stored.clone();
+        let document = Document { version: VERSION, source, identity, config_digest, checkpoint };
+        let problem = |error: &io::Error| io_error("cannot write the state", &self.path, error);
+        let mut text = serde_json::to_vec_pretty(&document).map_err(|error| problem(&error.into()))?;
+        text.push(b'\n');
+        replace(&self.path, &text).map_err(|error| problem(&error))
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for FileStore {
+    async fn load(&mut self) -> Result<Option<Stored>, StateError> {
+        self.read()
+    }
+
+    async fn store(&mut self, stored: &Stored) -> Result<(), StateError> {
+        self.write(stored)
+    }
+
+    async fn clear(&mut self) -> Result<(), StateError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("cannot remove the state", &self.path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// After a crash at any point there is the old file or the new one, whole.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&new, path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn lock(path: &Path) -> Result<File, StateError> {
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false))
+        .open(path)
+        .map_err(|error| io_error("cannot write to the state folder", path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateError::Stale {
+            message: format!("another host uses this state: {} is locked", path.display()),
+            hint: "stop the other one, or give this one a folder of its own with --state".to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io_error("cannot lock", path, &error)),
+    }
+}
+
+/// A checkpoint says what somebody watches; that is nobody else's business.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn io_error(what: &str, path: &Path, error: &io::Error) -> StateError {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "let this user write there, or name another folder with --state"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+        _ => "name another folder with --state",
+    };
+    StateError::Io { message: format!("{what} {}: {error}", path.display()), hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(checkpoint: &str) -> Stored {
+        Stored { identity: "i".to_owned(), config_digest: "d".to_owned(), checkpoint: checkpoint.to_owned() }
+    }
+
+    #[test]
+    fn what_was_stored_last_is_loaded_and_a_half_written_file_is_not_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
+        assert_eq!(store.read(), Ok(None));
+        store.write(&stored("1")).unwrap();
+        store.write(&stored("2")).unwrap();
+        fs::write(folder.path().join("tenant.json.new"), "{\"vers").unwrap();
+        assert_eq!(store.read(), Ok(Some(stored("2"))));
+    }
+
+    #[test]
+    fn two_hosts_do_not_share_a_state_and_a_range_has_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
+        let second = FileStore::open(folder.path(), "tenant", &Lineage::Running);
+        assert!(matches!(second, Err(StateError::Stale { .. })));
+        let range = FileStore::open(folder.path(), "tenant", &Lineage::Bounded("range".to_owned())).unwrap();
+        assert_ne!(first.path(), range.path());
+        drop(first);
+        assert!(FileStore::open(folder.path(), "tenant", &Lineage::Running).is_ok());
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_never_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
+        for text in
+            ["", "{}", "{\"version\":2,\"source\":\"\",\"identity\":\"\",\"config_digest\":\"\",\"checkpoint\":\"\"}"]
+        {
+            fs::write(store.path(), text).unwrap();
+            assert!(matches!(store.read(), Err(StateError::Corrupt { .. })), "{text}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Instants of the contract as text, and back.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Timelike as _};
+
+use crate::bindings::Instant;
+
+/// An instant as RFC 3339 in UTC, with the seven digits that the service's own stamps have, or nine where they matter.
+pub(crate) struct Rfc3339(pub(crate) Instant);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(time) = DateTime::from_timestamp(self.0.seconds, self.0.nanoseconds) else {
+            // Some 260,000 years from now.
+            return write!(f, "@{}.{:09}", self.0.seconds, self.0.nanoseconds);
+        };
+        let (date, clock) = (time.date_naive(), time.time());
+        write!(f, "{:04}-{:02}-{:02}T", date.year(), date.month(), date.day())?;
+        write!(f, "{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
+        let nanoseconds = self.0.nanoseconds;
+        if nanoseconds.is_multiple_of(100) {
+            write!(f, ".{:07}Z", nanoseconds / 100)
+        } else {
+            write!(f, ".{nanoseconds:09}Z")
+        }
+    }
+}
+
+impl Instant {
+    /// Reads RFC 3339; without a zone it is UTC, without a time it is midnight.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what a time looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.naive_utc());
+        let time = zoned
+            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f"))
+            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M"))
+            .or_else(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.into()))
+            .map_err(|_| format!("`{text}` is no time: write it as 2026-11-23T08:00:00Z or 2026-11-23"))?;
+        let time = time.and_utc();
+        Ok(Self { seconds: time.timestamp(), nanoseconds: time.timestamp_subsec_nanos().min(999_999_999) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_with_and_without_zone_and_written_with_seven_digits() {
+        for (text, written) in [
+            ("2026-11-23T08:00:00.1234567Z", "2026-11-23T08:00:00.1234567Z"),
+            ("2026-11-23T09:00:00+01:00", "2026-11-23T08:00:00.0000000Z"),
+            ("2026-11-23T08:00:00", "2026-11-23T08:00:00.0000000Z"),
+            ("2026-11-23T08:00", "2026-11-23T08:00:00.0000000Z"),
+            ("2026-11-23", "2026-11-23T00:00:00.0000000Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.5000000Z"),
+            ("2026-11-23T08:00:00.123456789Z", "2026-11-23T08:00:00.123456789Z"),
+        ] {
+            assert_eq!(Instant::parse(text).map(|instant| Rfc3339(instant).to_string()), Ok(written.to_owned()));
+        }
+        assert!(Instant::parse("yesterday").is_err());
+        assert_eq!(
+            Rfc3339(Instant { seconds: i64::MAX, nanoseconds: 0 }).to_string(),
+            "@9223372036854775807.000000000"
+        );
+    }
+}
