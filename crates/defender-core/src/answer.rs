@@ -24,7 +24,7 @@ pub struct AnswerReader {
     max_record: usize,
 }
 
-/// What [`AnswerReader::next`] found.
+/// What [`AnswerReader::find`] found.
 #[derive(Debug)]
 pub enum Found {
     /// A record, and where its exact bytes are: see [`AnswerReader::bytes`].
@@ -123,7 +123,7 @@ impl AnswerReader {
     }
 
     /// Finds the next record.
-    pub fn next(&mut self) -> Found {
+    pub fn find(&mut self) -> Found {
         loop {
             let found = match self.state {
                 State::Start => self.start(),
@@ -426,7 +426,7 @@ mod tests {
         let mut chunks = body.chunks(chunk);
         let mut records = Vec::new();
         loop {
-            match reader.next() {
+            match reader.find() {
                 Found::Record(range, _) => records.push(String::from_utf8_lossy(reader.bytes(range)).into_owned()),
                 Found::Oversize(hash) => records.push(format!("oversize {hash:016x}")),
                 Found::NeedsMore => match chunks.next() {

@@ -168,7 +168,7 @@ impl Machine {
                 self.phase = Phase::Reading(reading);
                 return Some(self.finish(NextPoll::Now));
             }
-            match reading.reader.next() {
+            match reading.reader.find() {
                 Found::Record(range, row) => {
                     let processed = row.processed;
                     let single = reading.ask.purpose != Purpose::Single;
