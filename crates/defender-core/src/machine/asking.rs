@@ -12,6 +12,9 @@ use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 /// How long a neighbour of a failing slice is.
 const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 
+/// How many ticks lie between a slice and its neighbour.
+const APART: i64 = 3;
+
 /// How far the smallest call of a probe looks back.
 const PROBE: i64 = 60 * TICKS_PER_SECOND;
 
@@ -126,11 +129,12 @@ impl Machine {
         detections_request(&self.config, &query, bearer)
     }
 
-    /// A slice beside the present one, inside the round.
+    /// A slice beside the present one. Their requests, each a tick wider than its slice, have no tick in common.
     pub(super) fn neighbour(&self) -> Option<Ask> {
         let Round { until, at, end } = self.state.as_ref()?.round?;
+        let (before, after) = (at.minus(APART), end.plus(APART));
         let (since, until) =
-            if end < until { (end, end.plus(NEIGHBOUR).min(until)) } else { (at.minus(NEIGHBOUR), at) };
+            if after < until { (after, after.plus(NEIGHBOUR).min(until)) } else { (before.minus(NEIGHBOUR), before) };
         Some(Ask { purpose: Purpose::Neighbour, since, until, limit: self.config.limit })
     }
 

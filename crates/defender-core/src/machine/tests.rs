@@ -157,3 +157,181 @@ fn an_answer_that_limit_cut_is_asked_for_again_in_halves() {
     assert!(batch.gaps.is_empty());
     assert!(matches!(batch.next, NextPoll::After(_)));
 }
+
+#[test]
+fn a_failure_after_events_is_told_after_them() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let cut = format!("[{},", row("a", "2026-01-01T11:45:00Z"));
+    let batch = rig.poll(BUDGET, |_| ok(cut.clone())).unwrap();
+    assert_eq!((batch.events.len(), batch.next), (1, NextPoll::Now));
+    let failure = rig.poll(BUDGET, |_| ok("[]")).unwrap_err();
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+    assert_eq!(rig.requests.len(), 1, "the failure is told without another request");
+    let again = rig.poll(BUDGET, |_| ok(format!("[{}]", row("a", "2026-01-01T11:45:00Z")))).unwrap();
+    assert!(again.events.is_empty());
+    assert!(rig.requests[1].contains("untilTimeUtc=2026-01-01T11:44:30.0000001Z"), "half of it: {}", rig.requests[1]);
+}
+
+#[test]
+fn the_delay_that_the_service_asks_for_is_kept_whatever_the_host_does() {
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let throttled = |_: &str| (429, vec![("retry-after", "30".to_owned())], "slow".to_owned());
+    let delay = |failure| match failure {
+        Failure::Throttled(delay) => delay,
+        other => panic!("{other:?}"),
+    };
+    let first = delay(rig.poll(BUDGET, throttled).unwrap_err());
+    assert_eq!(first.after, Some(30_000_000_000));
+    assert!(first.fault.checkpoint.is_some(), "the first poll fixes the start, failed or not");
+    rig.advance(10);
+    let second = delay(rig.poll(BUDGET, throttled).unwrap_err());
+    assert_eq!((second.after, rig.requests.len()), (Some(20_000_000_000), 1));
+    rig.advance(20);
+    assert!(rig.poll(BUDGET, |_| ok("[]")).is_ok());
+}
+
+#[test]
+fn one_401_renews_the_token_and_the_second_is_final() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let mut refusals = 1;
+    let once = |_: &str| {
+        refusals -= 1;
+        if refusals >= 0 { (401, Vec::new(), String::new()) } else { ok("[]") }
+    };
+    assert!(rig.poll(BUDGET, once).is_ok());
+    assert_eq!(rig.requests.len(), 2);
+    rig.advance(300);
+    let failure = rig.poll(BUDGET, |_| (401, Vec::new(), String::new())).unwrap_err();
+    assert!(matches!(failure, Failure::Unauthenticated(_)), "{failure:?}");
+    assert_eq!(rig.requests.len(), 4);
+}
+
+#[test]
+fn a_slice_that_fails_beside_a_neighbour_that_can_be_read_is_isolated_and_given_up() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let poison = Tick::parse("2026-01-01T11:45:00.0000007Z").unwrap();
+    let mut answer = |url: &str| {
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let hit = bound("sinceTimeUtc=") < poison && poison < bound("untilTimeUtc=");
+        if hit { (500, Vec::new(), String::new()) } else { ok("[]") }
+    };
+    let mut gaps = Vec::new();
+    for _ in 0..200 {
+        match rig.poll(BUDGET, &mut answer) {
+            Ok(batch) => {
+                gaps.extend(batch.gaps);
+                if matches!(batch.next, NextPoll::After(_)) {
+                    break;
+                }
+            }
+            Err(Failure::Unavailable(_)) => rig.advance(1),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(gaps.iter().all(|gap| gap.cause == crate::contract::GapCause::Unreadable));
+    assert!(gaps.iter().any(|gap| gap.since <= poison && poison < gap.until), "{gaps:?}");
+    // A request covers a tick on each side of its slice, so the slices beside the poison fail as well.
+    let ticks: i64 = gaps.iter().map(|gap| gap.until.0 - gap.since.0).sum();
+    assert!((1..=4).contains(&ticks), "{gaps:?}");
+}
+
+#[test]
+fn an_outage_is_never_a_gap() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    for _ in 0..300 {
+        let failure = rig.poll(BUDGET, |_| (503, Vec::new(), String::new())).unwrap_err();
+        assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+        rig.advance(300);
+    }
+    let batch = rig.poll(BUDGET, |_| ok("[]")).unwrap();
+    assert!(batch.gaps.is_empty());
+}
+
+#[test]
+fn a_range_is_read_to_its_end_and_stays_ended() {
+    let tick = |text| Tick::parse(text).unwrap();
+    let range = Position::Range(tick("2026-01-01T00:00:00Z"), tick("2026-01-01T06:00:00Z"));
+    let mut rig = Rig::new("", &range);
+    let edges = [
+        row("before", "2025-12-31T23:59:59.9999999Z"),
+        row("first", "2026-01-01T00:00:00Z"),
+        row("last", "2026-01-01T05:59:59.9999999Z"),
+        row("after", "2026-01-01T06:00:00Z"),
+    ];
+    let mut answer = |url: &str| {
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let (since, until) = (bound("sinceTimeUtc="), bound("untilTimeUtc="));
+        let stamp = |row: &&String| Tick::parse(row.split('"').nth(11).unwrap()).unwrap();
+        let inside: Vec<_> = edges.iter().filter(|row| (since..=until).contains(&stamp(row))).cloned().collect();
+        ok(format!("[{}]", inside.join(",")))
+    };
+    let batch = rig.poll(BUDGET, &mut answer).unwrap();
+    let keys: Vec<_> = batch.events.iter().map(|event| event.key.as_str()).collect();
+    assert_eq!((keys, batch.next), (vec!["first:x", "last:x"], NextPoll::Ended));
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(batch.checkpoint))).unwrap();
+    let again = rig.poll(BUDGET, &mut answer).unwrap();
+    assert!(again.events.is_empty() && again.next == NextPoll::Ended);
+}
+
+#[test]
+fn a_cap_that_nobody_asked_for_is_found_and_repaired() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let start = Tick::parse("2026-01-01T11:30:00Z").unwrap();
+    let rows: Vec<_> = (0..2500).map(|n| (start.plus(n * 6_000_000), n)).collect();
+    let mut answer = |url: &str| {
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let (since, until) = (bound("sinceTimeUtc="), bound("untilTimeUtc="));
+        let inside = rows.iter().rev().filter(|(at, _)| since <= *at && *at <= until).take(1200);
+        let inside: Vec<_> = inside.map(|(at, n)| row(&n.to_string(), &at.to_string())).collect();
+        ok(format!("[{}]", inside.join(",")))
+    };
+    let mut events = 0;
+    let mut notices = Vec::new();
+    loop {
+        let batch = rig.poll(BUDGET, &mut answer).unwrap();
+        events += batch.events.len();
+        notices.extend(batch.notices.into_iter().map(|notice| notice.code));
+        if batch.next != NextPoll::Now {
+            break;
+        }
+    }
+    assert_eq!((events, notices), (2500, vec!["answer.cap".to_owned()]));
+}
+
+#[test]
+fn a_single_request_sends_all_seven_parameters_once_and_ends() {
+    let request = r#","request":{"ago":"PT10M","limit":20,"machinegroups":["UKMachines","France Machines"],
+        "DeviceCreatedMachineTags":"a&b","CloudCreatedMachineTags":"c"}"#;
+    let mut rig = Rig::new(request, &Position::Resume(None));
+    let batch = rig.poll(BUDGET, |_| ok(format!("[{}]", row("a", "2020-01-01T00:00:00Z")))).unwrap();
+    assert_eq!((batch.events.len(), batch.next), (1, NextPoll::Ended));
+    assert_eq!(
+        rig.requests,
+        ["https://wdatp-alertexporter-eu.windows.com/api/alerts?limit=20&ago=PT10M&machinegroups=UKMachines\
+          &machinegroups=France%20Machines&DeviceCreatedMachineTags=a%26b&CloudCreatedMachineTags=c"]
+    );
+}
+
+#[test]
+fn a_single_request_that_cannot_be_sent_again_is_a_gap_on_a_fresh_instance() {
+    let mut rig = Rig::new(r#","request":{"ago":"PT10M"}"#, &Position::Resume(None));
+    let body = format!("[{},{}]", row("a", "2026-01-01T11:55:00Z"), row("b", "2026-01-01T11:56:00Z"));
+    let first = rig.poll(Budget { max_events: 1, ..BUDGET }, |_| ok(body.clone())).unwrap();
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(first.checkpoint))).unwrap();
+    let second = rig.poll(BUDGET, |_| panic!("nothing is asked")).unwrap();
+    assert_eq!((second.gaps.len(), second.next), (1, NextPoll::Ended));
+    assert_eq!(second.gaps[0].cause, crate::contract::GapCause::Partial);
+}
+
+#[test]
+fn a_budget_that_no_poll_gets_on_with_is_refused_with_the_least_that_would_do() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let refused = rig.poll(Budget { max_requests: 1, ..BUDGET }, |_| ok("[]")).unwrap_err();
+    assert_eq!(refused, Failure::BudgetTooSmall(Budget { max_requests: 2, ..BUDGET }));
+    let body = format!("[{}]", row("a", "2026-01-01T11:45:00Z"));
+    let record = (body.len() - 2) as u64;
+    let refused = rig.poll(Budget { max_bytes: 10, ..BUDGET }, |_| ok(body.clone())).unwrap_err();
+    assert_eq!(refused, Failure::BudgetTooSmall(Budget { max_bytes: record, ..BUDGET }));
+    let batch = rig.poll(Budget { max_bytes: record, ..BUDGET }, |_| ok("[]")).unwrap();
+    assert_eq!((batch.events.len(), rig.requests.len()), (1, 1), "the record was kept");
+}
