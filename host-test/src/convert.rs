@@ -28,7 +28,7 @@ fn instant(time: DateTime<Utc>) -> Instant {
 
 /// A batch; `at`, `requests` and what else the host knows are left to the caller.
 pub(crate) fn batch(batch: &Batch) -> PollOutcome {
-    PollOutcome {
+    let mut outcome = PollOutcome {
         events: batch.events.len(),
         gaps: batch.gaps.len(),
         next: Some(match batch.next {
@@ -41,7 +41,11 @@ pub(crate) fn batch(batch: &Batch) -> PollOutcome {
         counters: batch.counters.iter().cloned().collect(),
         checkpoint: Some(PollOutcome::checkpoint_value(&batch.checkpoint)),
         ..PollOutcome::default()
+    };
+    for (name, value) in batch.events.iter().flat_map(|event| &event.attributes) {
+        outcome.count_attribute(name, value);
     }
+    outcome
 }
 
 /// A failure, as for [`batch`].

@@ -52,7 +52,7 @@ pub enum Finding {
 impl Finding {
     /// Whether `--update` makes it go away.
     pub fn can_be_accepted(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Different { .. })
+        matches!(self, Self::Missing { .. } | Self::Different { .. } | Self::Config { .. })
     }
 }
 

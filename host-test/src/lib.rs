@@ -11,7 +11,6 @@ pub mod cli;
 mod clock;
 mod convert;
 mod diff;
-mod envelope;
 mod expectation;
 mod finding;
 mod report;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scenario::{Order, Outcome, PollOutcome, Scenario, Until, time_text};
-use source_host::{CallError, Component, Failure, Limits, NextPoll, Policy, Position, Source, SourceParts};
+use source_host::{
+    CallError, Component, Failure, Limits, NextPoll, Policy, Position, Source, SourceParts, batch_lines,
+};
 
 use crate::clock::VirtualClock;
 use crate::convert;
-use crate::envelope;
 use crate::finding::Finding;
 use crate::report::Report;
 use crate::transport::RecordedTransport;
@@ -125,7 +126,7 @@ impl<'s> Run<'s> {
         let requests = self.transport.requests() - before;
         let (outcome, checkpoint, step) = match answer {
             Ok(batch) => {
-                self.report.events.push_str(&envelope::lines(&self.scenario.name, &batch));
+                self.report.events.push_str(&String::from_utf8_lossy(&batch_lines(&self.scenario.name, &batch)));
                 let step = self.after_batch(&batch.next, number);
                 (convert::batch(&batch), Some(batch.checkpoint), step)
             }

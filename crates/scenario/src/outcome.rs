@@ -30,6 +30,9 @@ pub struct PollOutcome {
     pub requests: usize,
     /// How many events it returned.
     pub events: usize,
+    /// How many events have which attribute with which value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, BTreeMap<String, usize>>,
     /// How many gaps it returned.
     pub gaps: usize,
     /// When the next poll is due; `None` after a failure.
@@ -129,6 +132,11 @@ impl Outcome {
 }
 
 impl PollOutcome {
+    /// Counts an attribute of an event.
+    pub fn count_attribute(&mut self, name: &str, value: &str) {
+        *self.attributes.entry(name.to_owned()).or_default().entry(value.to_owned()).or_default() += 1;
+    }
+
     /// A checkpoint as `expected.json` holds it.
     pub fn checkpoint_value(checkpoint: &str) -> Value {
         match serde_json::from_str(checkpoint) {

@@ -44,7 +44,7 @@ pub use live::{LiveTransport, Tls, TlsError};
 pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
 pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Tally, report, share};
-pub use sink::{ArraySink, CsvSink, LinesSink, Shape, Sink, SinkError};
+pub use sink::{ArraySink, CsvSink, LinesSink, Shape, Sink, SinkError, batch_lines};
 pub use source::{OpenError, Source, SourceParts};
 pub use state::{FileStore, Lineage};
 pub use transport::{Timeouts, Transport};

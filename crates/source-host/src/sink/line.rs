@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::bindings::{Event, Gap, GapCause, Instant, Payload};
+use crate::bindings::{Batch, Event, Gap, GapCause, Instant, Payload};
 use crate::timestamp::Rfc3339;
 
 /// What a line holds.
@@ -13,6 +13,21 @@ pub enum Shape {
     Enveloped,
     /// The record alone.
     Bare,
+}
+
+/// A batch as the lines that a sink of this crate writes: its events, then its gaps, each with its line break.
+#[must_use]
+pub fn batch_lines(source: &str, batch: &Batch) -> Vec<u8> {
+    let mut out = Vec::new();
+    for event in &batch.events {
+        push_event(&mut out, Shape::Enveloped, source, event);
+        out.push(b'\n');
+    }
+    for gap in &batch.gaps {
+        push_gap(&mut out, source, gap);
+        out.push(b'\n');
+    }
+    out
 }
 
 /// Appends an event without its line break.

@@ -14,7 +14,7 @@ use crate::bindings::Batch;
 
 pub use array::ArraySink;
 pub use csv::CsvSink;
-pub use line::Shape;
+pub use line::{Shape, batch_lines};
 pub(crate) use line::cause;
 pub use lines::LinesSink;
 
