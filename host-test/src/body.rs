@@ -17,6 +17,8 @@ pub(crate) struct RecordedBody {
 
 enum End {
     Complete,
+    /// After one more turn of the runtime, in which a server sends what it has so far.
+    CutSoon,
     Cut,
     Stalled,
 }
@@ -44,7 +46,7 @@ impl RecordedBody {
     pub(crate) fn new(response: &Response, sizes: &ChunkSizes) -> Self {
         let chunks = response.arriving(sizes).into_iter().map(Bytes::copy_from_slice).collect();
         let end = match response {
-            Response { cut: Some(_), .. } => End::Cut,
+            Response { cut: Some(_), .. } => End::CutSoon,
             Response { stall: Some(_), .. } => End::Stalled,
             _ => End::Complete,
         };
@@ -56,12 +58,17 @@ impl Body for RecordedBody {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if let Some(chunk) = self.chunks.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match self.end {
             End::Complete => Poll::Ready(None),
+            End::CutSoon => {
+                self.end = End::Cut;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             End::Cut => {
                 self.end = End::Complete;
                 Poll::Ready(Some(Err(Cut)))

@@ -12,7 +12,7 @@
 //! | `expected.ndjson` | one line an event or a gap | [`Scenario::expected_events`] |
 //! | `expected.json` | what each poll returned | [`Outcome`] |
 //!
-//! Every member of these files is described in `host-test/scenarios/README.md`.
+//! Every member of these files is described in `host-test/README.md`.
 
 mod canary;
 mod difference;

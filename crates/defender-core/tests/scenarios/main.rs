@@ -1,6 +1,8 @@
 //! The recorded scenarios, in-process: the same folders that the built component is replayed with. When only that
 //! fails, the fault lies in the component's glue.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot unwrap fails it")]
+
 mod clock;
 mod events;
 mod outcome;

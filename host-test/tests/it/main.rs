@@ -1,0 +1,9 @@
+//! The test host from outside: its scenarios through the built component, its command line, its server.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot unwrap fails it")]
+
+mod cli;
+mod folder;
+mod scenarios;
+mod serve;
+mod update;
