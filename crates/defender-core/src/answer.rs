@@ -320,7 +320,7 @@ impl AnswerReader {
 
 /// Finds where a JSON value ends by its brackets and quotes alone.
 #[derive(Clone, Copy, Debug, Default)]
-struct Scanner {
+pub(crate) struct Scanner {
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -346,7 +346,7 @@ impl Scanner {
     }
 
     /// The length up to the end of the value, where these bytes hold it.
-    fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         bytes
             .iter()
             .position(|byte| {

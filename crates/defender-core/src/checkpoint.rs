@@ -1,12 +1,11 @@
 //! Where reading stands, and its text: versioned, checksummed, bound to its source, readable for a person.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Deserialize;
 use twox_hash::XxHash64;
 
 use crate::contract::{Failure, Fault};
+use crate::json::{Node, quote};
 use crate::ring::Ring;
 use crate::tick::{Tick, Ticks};
 
@@ -56,16 +55,13 @@ pub struct State {
 }
 
 /// One pass from the oldest slice to the newest.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Round {
     /// Where it ends.
-    #[serde(deserialize_with = "stamp")]
     pub until: Tick,
     /// Where the present slice begins: everything before it has been read in this round.
-    #[serde(deserialize_with = "stamp")]
     pub at: Tick,
     /// Where the present slice ends.
-    #[serde(deserialize_with = "stamp")]
     pub end: Tick,
 }
 
@@ -80,8 +76,9 @@ impl State {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let identity = serde_json::Value::from(self.identity.as_str());
-        write!(out, "{{\"format\":\"{FORMAT}\",\"identity\":{identity},\"start\":\"{}\"", self.start)?;
+        write!(out, "{{\"format\":\"{FORMAT}\",\"identity\":")?;
+        quote(&self.identity, out);
+        write!(out, ",\"start\":\"{}\"", self.start)?;
         if let Some(bound) = self.bound {
             write!(out, ",\"bound\":\"{bound}\"")?;
         }
@@ -121,116 +118,137 @@ impl State {
     ///
     /// [`Failure::UnusableCheckpoint`] for one that is corrupt, of a later version, or of another source.
     pub fn from_text(text: &str, identity: &str) -> Result<Self, Failure> {
-        let wire = Wire::read(text)?;
-        if wire.identity != identity {
+        let mut members = read(text)?;
+        let ill_typed = || corrupt("its members are not those of its format");
+        let written_for = members.required("identity", string).ok_or_else(ill_typed)?;
+        if written_for != identity {
             return Err(unusable(
                 "checkpoint.foreign",
-                format!("the checkpoint belongs to `{}`, and this source is `{identity}`", wire.identity),
+                format!("the checkpoint belongs to `{written_for}`, and this source is `{identity}`"),
                 "give each tenant and API a state of its own; to begin anew on purpose, remove the stored checkpoint",
             ));
         }
-        wire.into_state().ok_or_else(|| corrupt("its values contradict each other"))
-    }
-}
-
-/// The text as it is parsed.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    identity: String,
-    #[serde(deserialize_with = "stamp")]
-    start: Tick,
-    #[serde(default, deserialize_with = "some_stamp")]
-    bound: Option<Tick>,
-    #[serde(deserialize_with = "stamp")]
-    cursor: Tick,
-    #[serde(deserialize_with = "stamp")]
-    reread: Tick,
-    #[serde(default, deserialize_with = "some_stamp")]
-    watermark: Option<Tick>,
-    round: Option<Round>,
-    length: Ticks,
-    cap: Option<u32>,
-    #[serde(default)]
-    whole: u32,
-    #[serde(default)]
-    failures: u32,
-    #[serde(default)]
-    strikes: u32,
-    #[serde(default)]
-    frozen: bool,
-    #[serde(default, deserialize_with = "some_stamp")]
-    asked: Option<Tick>,
-    #[serde(default)]
-    answered: bool,
-    #[serde(borrow)]
-    keys: BTreeMap<&'a str, &'a str>,
-}
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    format: std::borrow::Cow<'a, str>,
-}
-
-impl<'a> Wire<'a> {
-    fn read(text: &'a str) -> Result<Self, Failure> {
-        let header: Header<'_> =
-            serde_json::from_str(text).map_err(|_| corrupt("it is no checkpoint of this source"))?;
-        if header.format != FORMAT {
-            return Err(if header.format.starts_with("defender-source/") {
-                unusable(
-                    "checkpoint.version",
-                    format!("the checkpoint has the format `{}`, and this version reads `{FORMAT}`", header.format),
-                    "run the version that wrote it, or a later one",
-                )
-            } else {
-                corrupt("it was written by another program")
-            });
-        }
-        let (summed, sum) = text.rsplit_once(",\"sum\":\"").ok_or_else(|| corrupt("its checksum is missing"))?;
-        if sum != format!("{:016x}\"}}", XxHash64::oneshot(0, summed.as_bytes())) {
-            return Err(corrupt("its checksum is wrong: it was cut or changed"));
-        }
-        serde_json::from_str(text).map_err(|_| corrupt("its members are not those of its format"))
+        let state = members.into_state(written_for).ok_or_else(ill_typed)?;
+        if state.is_sound() { Ok(state) } else { Err(corrupt("its values contradict each other")) }
     }
 
-    /// None where values contradict each other, which the checksum cannot see.
-    fn into_state(self) -> Option<State> {
-        let mut ring = Ring::default();
-        if !self.keys.iter().all(|(minute, keys)| ring.read_json(minute, keys)) {
-            return None;
-        }
+    /// Whether no value contradicts another one, which the checksum cannot see.
+    fn is_sound(&self) -> bool {
         let round_is_sound = self.round.is_none_or(|round| round.at < round.end && round.end <= round.until);
         let bound_is_sound = self.bound.is_none_or(|bound| self.start < bound);
-        let is_sound = round_is_sound && bound_is_sound && self.start <= self.cursor && self.length > 0;
-        is_sound.then_some(State {
-            identity: self.identity,
-            start: self.start,
-            bound: self.bound,
-            cursor: self.cursor,
-            reread: self.reread,
-            watermark: self.watermark,
-            round: self.round,
-            length: self.length,
-            cap: self.cap,
-            whole: self.whole,
-            failures: self.failures,
-            strikes: self.strikes,
-            frozen: self.frozen,
-            asked: self.asked,
-            answered: self.answered,
-            ring,
-        })
+        round_is_sound && bound_is_sound && self.start <= self.cursor && self.length > 0
     }
 }
 
-fn stamp<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tick, D::Error> {
-    let text = <&str>::deserialize(deserializer)?;
-    Tick::parse(text).ok_or_else(|| serde::de::Error::custom("no stamp"))
+/// Checks format and checksum, and hands out the other members.
+fn read(text: &str) -> Result<Members, Failure> {
+    let Ok(Node::Object(members)) = Node::read(text.as_bytes()) else {
+        return Err(corrupt("it is no checkpoint of this source"));
+    };
+    let mut members = Members(members);
+    let Some(format) = members.required("format", string) else {
+        return Err(corrupt("it is no checkpoint of this source"));
+    };
+    if format != FORMAT {
+        return Err(if format.starts_with("defender-source/") {
+            unusable(
+                "checkpoint.version",
+                format!("the checkpoint has the format `{format}`, and this version reads `{FORMAT}`"),
+                "run the version that wrote it, or a later one",
+            )
+        } else {
+            corrupt("it was written by another program")
+        });
+    }
+    let (summed, sum) = text.rsplit_once(",\"sum\":\"").ok_or_else(|| corrupt("its checksum is missing"))?;
+    if sum != format!("{:016x}\"}}", XxHash64::oneshot(0, summed.as_bytes())) {
+        return Err(corrupt("its checksum is wrong: it was cut or changed"));
+    }
+    members.take("sum");
+    Ok(members)
 }
 
-fn some_stamp<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Tick>, D::Error> {
-    stamp(deserializer).map(Some)
+/// Members that have not been read yet. Each is taken out as it is read, so that what is left at the end is unknown, or
+/// there twice.
+struct Members(Vec<(String, Node)>);
+
+impl Members {
+    fn into_state(mut self, identity: String) -> Option<State> {
+        let state = State {
+            identity,
+            start: self.required("start", stamp)?,
+            bound: self.optional("bound", stamp)?,
+            cursor: self.required("cursor", stamp)?,
+            reread: self.required("reread", stamp)?,
+            watermark: self.optional("watermark", stamp)?,
+            round: self.optional("round", round)?,
+            length: self.required("length", |node| Ticks::try_from(whole(node)?).ok())?,
+            cap: self.optional("cap", count)?,
+            whole: self.optional("whole", count)?.unwrap_or_default(),
+            failures: self.optional("failures", count)?.unwrap_or_default(),
+            strikes: self.optional("strikes", count)?.unwrap_or_default(),
+            frozen: self.optional("frozen", flag)?.unwrap_or_default(),
+            asked: self.optional("asked", stamp)?,
+            answered: self.optional("answered", flag)?.unwrap_or_default(),
+            ring: self.required("keys", ring)?,
+        };
+        self.0.is_empty().then_some(state)
+    }
+
+    /// A member that must be there; none where it is missing or is not what it should be.
+    fn required<T>(&mut self, name: &str, read: impl Fn(Node) -> Option<T>) -> Option<T> {
+        read(self.take(name)?)
+    }
+
+    /// A member that may be missing; none where it is not what it should be.
+    fn optional<T>(&mut self, name: &str, read: impl Fn(Node) -> Option<T>) -> Option<Option<T>> {
+        self.take(name).map_or(Some(None), |node| read(node).map(Some))
+    }
+
+    #[inline(never)]
+    fn take(&mut self, name: &str) -> Option<Node> {
+        let at = self.0.iter().position(|(given, _)| given == name)?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+fn string(node: Node) -> Option<String> {
+    if let Node::Text(text) = node { Some(text) } else { None }
+}
+
+fn whole(node: Node) -> Option<u64> {
+    if let Node::Whole(number) = node { Some(number) } else { None }
+}
+
+fn count(node: Node) -> Option<u32> {
+    u32::try_from(whole(node)?).ok()
+}
+
+fn flag(node: Node) -> Option<bool> {
+    if let Node::Bool(flag) = node { Some(flag) } else { None }
+}
+
+#[inline(never)]
+fn stamp(node: Node) -> Option<Tick> {
+    Tick::parse(node.as_text()?)
+}
+
+fn round(node: Node) -> Option<Round> {
+    let Node::Object(members) = node else { return None };
+    let mut members = Members(members);
+    let round = Round {
+        until: members.required("until", stamp)?,
+        at: members.required("at", stamp)?,
+        end: members.required("end", stamp)?,
+    };
+    members.0.is_empty().then_some(round)
+}
+
+fn ring(node: Node) -> Option<Ring> {
+    let Node::Object(members) = node else { return None };
+    let mut ring = Ring::default();
+    let is_read = members.iter().all(|(minute, keys)| keys.as_text().is_some_and(|keys| ring.read_json(minute, keys)));
+    is_read.then_some(ring)
 }
 
 fn corrupt(why: &str) -> Failure {
@@ -328,5 +346,35 @@ mod tests {
         assert_eq!(code(&backwards.to_text()), "checkpoint.corrupt");
         let no_length = State { length: 0, ..state() };
         assert_eq!(code(&no_length.to_text()), "checkpoint.corrupt");
+    }
+
+    #[test]
+    fn members_that_are_unknown_or_twice_there_or_of_another_type_are_corrupt_whatever_their_checksum() {
+        let text = state().to_text();
+        let (body, _) = text.rsplit_once(",\"sum\"").unwrap();
+        let signed = |body: &str| format!("{body},\"sum\":\"{:016x}\"}}", XxHash64::oneshot(0, body.as_bytes()));
+        assert_eq!(signed(body), text);
+        for (from, to) in [
+            ("\"length\":36000000000", "\"length\":\"36000000000\""),
+            ("\"length\":36000000000", "\"length\":36000000000.5"),
+            ("\"length\":36000000000", "\"length\":18446744073709551615"),
+            ("\"length\":36000000000", "\"length\":null"),
+            ("\"length\":36000000000,", ""),
+            ("\"cap\":5000", "\"cap\":4294967296"),
+            ("\"cap\":5000", "\"cap\":-1"),
+            ("\"cap\":5000", "\"cap\":5000,\"cap\":5000"),
+            ("\"cap\":5000", "\"cup\":5000"),
+            ("\"frozen\":true", "\"frozen\":1"),
+            ("\"start\":\"2026", "\"start\":\"then\",\"start\":\"2026"),
+            ("\"start\":\"2026-01-01", "\"start\":\"2026-01-32"),
+            ("\"round\":{", "\"round\":{\"more\":1,"),
+            ("\"round\":{", "\"round\":[],\"around\":{"),
+            ("\"keys\":{", "\"keys\":{\"2026-01-01T10:01\":7,"),
+            ("\"keys\":{", "\"keys\":{\"later\":\"AAAAAAAAAAA\","),
+            ("\"identity\":", "\"identity\":7,\"entity\":"),
+        ] {
+            assert!(body.contains(from), "{from}");
+            assert_eq!(code(&signed(&body.replacen(from, to, 1))), "checkpoint.corrupt", "{from} as {to}");
+        }
     }
 }

@@ -233,8 +233,8 @@ impl<'de, T: FromScalar> Visitor<'de> for LenientVisitor<T> {
         Ok(T::from_number(number))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Lenient<T>, E> {
-        Ok(T::from_number(number))
+    fn visit_f64<E>(self, _: f64) -> Result<Lenient<T>, E> {
+        Ok(Lenient::Odd)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Lenient<T>, E> {
@@ -293,6 +293,7 @@ mod tests {
         for json in [
             r#"{"FullId":{"a":[1]}}"#,
             r#"{"AlertId":true}"#,
+            r#"{"AlertPart":1.5}"#,
             r#"{"LastProcessedTimeUtc":12}"#,
             r#"{"LastProcessedTimeUtc":"soon"}"#,
             r#"{"AlertTime":["2020-01-01T00:00:00Z"]}"#,

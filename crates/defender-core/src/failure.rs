@@ -13,8 +13,6 @@ mod transport;
 #[cfg(test)]
 mod errors_page;
 
-use serde_json::Value;
-
 pub use self::excerpt::{EXCERPT_CHARS, excerpt};
 pub(crate) use self::excerpt::{is_markup, one_line, quote};
 pub(crate) use self::redact::redact;
@@ -22,6 +20,7 @@ pub use self::transport::transport_failure;
 use crate::config::Config;
 use crate::contract::{Delay, Diagnostic, Failure, Fault};
 use crate::http::ResponseHead;
+use crate::json::Node;
 use crate::secret::Secret;
 use crate::tick::Now;
 
@@ -192,8 +191,8 @@ pub(crate) fn redirect_target(head: &ResponseHead, config: &Config) -> String {
 /// Source of the envelope `{"error": {"code", "message", "target"}}`: Microsoft Learn, "Common REST API error codes".
 fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<String>) {
     let secrets = [&config.client_secret];
-    if let Ok(value) = serde_json::from_slice::<Value>(body) {
-        let member = |name: &str| value.get("error")?.get(name)?.as_str();
+    if let Ok(value) = Node::read(body) {
+        let member = |name: &str| value.get("error")?.get(name)?.as_text();
         let (code, message) = (member("code"), member("message"));
         if code.is_some() || message.is_some() {
             let parts: Vec<String> = code.into_iter().chain(message).map(|text| quote(text, &secrets)).collect();

@@ -78,8 +78,19 @@ impl ResponseHead {
 /// The longest wait that a service is obeyed in, in nanoseconds: one day.
 pub const MAX_RETRY_AFTER: u64 = 24 * 3600 * 1_000_000_000;
 
+/// Reads `Thu, 01 Jan 2026 00:01:30 GMT`, the one form that is sent today; the two obsolete ones are none.
+///
+/// Source: RFC 9110, section 5.6.7.
 fn http_date(text: &str) -> Option<Tick> {
-    chrono::DateTime::parse_from_rfc2822(text.trim()).ok().map(|date| Tick::from_datetime(date.to_utc()))
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = text.split_ascii_whitespace();
+    let (_weekday, day, month, year, time) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if !matches!(parts.next(), Some("GMT" | "UTC" | "+0000")) || parts.next().is_some() {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    Tick::parse(&format!("{year}-{month:02}-{day:0>2}T{time}Z"))
 }
 
 /// Why no answer came, or why an answer broke off.
@@ -133,6 +144,33 @@ mod tests {
         let answer =
             head(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("retry-after", "Thu, 01 Jan 2026 00:01:30 GMT")]);
         assert_eq!(answer.retry_after(hours_off), Some(90_000_000_000));
+    }
+
+    #[test]
+    fn a_date_is_read_in_the_form_that_servers_send_and_no_other() {
+        for month in 1..=12 {
+            let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month - 1];
+            let expected = Tick::parse(&format!("2026-{month:02}-09T23:59:58Z"));
+            assert!(expected.is_some());
+            for text in [format!("Fri, 09 {name} 2026 23:59:58 GMT"), format!(" Fri,  9 {name} 2026 23:59:58 +0000 ")] {
+                assert_eq!(http_date(&text), expected, "{text}");
+            }
+        }
+        for text in [
+            "",
+            "Friday, 09-Jan-26 23:59:58 GMT",
+            "Fri Jan  9 23:59:58 2026",
+            "Fri, 09 anF 2026 23:59:58 GMT",
+            "Fri, 09 J 2026 23:59:58 GMT",
+            "Fri, 31 Feb 2026 23:59:58 GMT",
+            "Fri, 09 Jan 2026 23:59:58 CET",
+            "Fri, 09 Jan 2026 23:59:58 GMT GMT",
+            "Fri, 09 Jan 2026 23:59:58",
+            "Fri, 09 Jan 26 23:59:58 GMT",
+            "Fri, 09 Jan 2026 23:59 GMT",
+        ] {
+            assert_eq!(http_date(text), None, "{text}");
+        }
     }
 
     #[test]

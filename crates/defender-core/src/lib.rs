@@ -12,6 +12,7 @@ mod csv;
 pub mod detection;
 pub mod failure;
 pub mod http;
+mod json;
 mod machine;
 pub mod plan;
 mod progress;

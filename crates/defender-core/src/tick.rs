@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 
 /// Ticks in a second.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
@@ -35,14 +35,9 @@ impl Tick {
     /// Source: bodies of the service carry 5 and 7 digits, its neighbours 0 to 7, some without a zone.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let utc = match DateTime::parse_from_rfc3339(text) {
-            Ok(zoned) => zoned.to_utc(),
-            Err(_) => NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-                .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
-                .ok()?
-                .and_utc(),
-        };
-        let tick = Self::from_datetime(utc);
+        let zoned = DateTime::parse_from_rfc3339(text);
+        let zoned = zoned.or_else(|_| DateTime::parse_from_rfc3339(&(text.to_owned() + "Z"))).ok()?;
+        let tick = Self::from_datetime(zoned.to_utc());
         (Self::MIN <= tick && tick <= Self::MAX).then_some(tick)
     }
 
@@ -83,12 +78,23 @@ impl fmt::Display for Tick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, nanoseconds) = self.to_unix();
         let utc = DateTime::<Utc>::from_timestamp(seconds, nanoseconds).unwrap_or_default();
-        let text = utc.to_rfc3339_opts(SecondsFormat::Nanos, true);
-        // Nine digits are printed, of which the last two are always zero.
-        match text.strip_suffix("00Z") {
-            Some(seven) => write!(f, "{seven}Z"),
-            None => f.write_str(&text),
+        let mut text = *b"0000-00-00T00:00:00.0000000Z";
+        for (digits, number) in [
+            (0..4, utc.year().unsigned_abs()),
+            (5..7, utc.month()),
+            (8..10, utc.day()),
+            (11..13, utc.hour()),
+            (14..16, utc.minute()),
+            (17..19, utc.second()),
+            (20..27, nanoseconds / 100),
+        ] {
+            let mut rest = number;
+            for digit in text.get_mut(digits).into_iter().flatten().rev() {
+                *digit = b"0123456789"[rest as usize % 10];
+                rest /= 10;
+            }
         }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -120,7 +126,18 @@ mod tests {
 
     #[test]
     fn what_is_no_stamp_is_none() {
-        for text in ["", "now", "2020-13-01T00:00:00Z", "2020-09-30", "2020-09-30T14:11", "12345"] {
+        for text in [
+            "",
+            "Z",
+            "now",
+            "2020-13-01T00:00:00Z",
+            "2020-13-01T00:00:00",
+            "2020-09-30",
+            "2020-09-30T14:11",
+            "2020-09-30T14:11:44ZZ",
+            "2020-9-3T1:2:3",
+            "12345",
+        ] {
             assert_eq!(Tick::parse(text), None, "{text}");
         }
     }

@@ -1,43 +1,7 @@
-//! JSON as it was written: members in their order, and twice where they were written twice.
-
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+//! The text of a configuration, in and out.
 
 use super::problems::Problems;
-
-/// One JSON value. No `Debug`, since any of them may be a secret.
-#[derive(Clone, PartialEq)]
-pub(super) enum Node {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number that is not negative.
-    Whole(u64),
-    /// Any other number: nothing in a configuration takes one, so its value is not kept.
-    OtherNumber,
-    /// A string.
-    Text(String),
-    /// An array.
-    List(Vec<Self>),
-    /// An object.
-    Object(Vec<(String, Self)>),
-}
-
-impl Node {
-    /// What kind of value it is, for a message.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "true or false",
-            Self::Whole(_) | Self::OtherNumber => "a number",
-            Self::Text(_) => "a string",
-            Self::List(_) => "a list",
-            Self::Object(_) => "an object",
-        }
-    }
-}
+use crate::json::{Node, quote};
 
 /// Prints one JSON object, indented by two blanks a level.
 pub(crate) struct Printer {
@@ -55,7 +19,7 @@ impl Printer {
     #[inline(never)]
     pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        self.quote(value);
+        quote(value, &mut self.text);
     }
 
     /// A member that is a number.
@@ -72,7 +36,7 @@ impl Printer {
         self.text.push('[');
         for (index, value) in values.iter().enumerate() {
             self.text.push_str(if index == 0 { "" } else { ", " });
-            self.quote(value);
+            quote(value, &mut self.text);
         }
         self.text.push(']');
     }
@@ -104,7 +68,7 @@ impl Printer {
             self.text.push(',');
         }
         self.line();
-        self.quote(name);
+        quote(name, &mut self.text);
         self.text.push_str(": ");
     }
 
@@ -113,10 +77,6 @@ impl Printer {
         for _ in 0..self.depth {
             self.text.push_str("  ");
         }
-    }
-
-    fn quote(&mut self, value: &str) {
-        self.text.push_str(&serde_json::Value::from(value).to_string());
     }
 }
 
@@ -132,7 +92,7 @@ pub(super) fn parse_object(text: &str, problems: &mut Problems) -> Option<Vec<(S
         problems.report("config.json", None, message, "Save the file as UTF-8 without a byte order mark (BOM).");
         return None;
     }
-    match serde_json::from_str::<Node>(text) {
+    match Node::read(text.as_bytes()) {
         Ok(Node::Object(members)) => Some(members),
         Ok(other) => {
             let message = format!("The configuration is {}, not an object.", other.kind());
@@ -173,62 +133,6 @@ fn syntax_hint(reason: &str) -> &'static str {
     "Look at this place: strings stand in double quotes, and JSON has no comments."
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Whole(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(u64::try_from(value).map_or(Node::OtherNumber, Node::Whole))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::OtherNumber)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = object.next_entry()? {
-            members.push(member);
-        }
-        Ok(Node::Object(members))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,15 +151,6 @@ mod tests {
         let expected = r#"{"a":"two\n\"3\" \u00e9","b":{"c":{},"d":["x","y"]},"e":5}"#;
         let read = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(read(&printed), read(expected), "{printed}");
-    }
-
-    #[test]
-    fn a_member_that_is_there_twice_is_kept_twice() {
-        let Ok(Node::Object(members)) = serde_json::from_str(r#"{"a": 1, "b": -2, "a": 3.5}"#) else {
-            panic!("an object is read")
-        };
-        let shown: Vec<_> = members.iter().map(|(name, value)| (name.as_str(), value.kind())).collect();
-        assert_eq!(shown, [("a", "a number"), ("b", "a number"), ("a", "a number")]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! From text to a configuration: what each member means, and what members demand of one another.
 
 use super::endpoint::{self, Url};
-use super::json::{self, Node};
+use super::json;
 use super::members::{ENDPOINTS, LATER, LATER_APIS, MEMBERS, Member, Need, SIEM_AUDIENCE, find};
 use super::problems::{Complaint, Problems, shown};
 use super::reader::{Reader, as_ago, as_time};
 use super::{Cloud, Config, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
 use crate::contract::Diagnostic;
+use crate::json::Node;
 use crate::secret::Secret;
 use crate::tick::Tick;
 

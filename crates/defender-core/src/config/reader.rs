@@ -1,9 +1,9 @@
 //! Typed access to the members of one object, guided by its table.
 
 use super::duration::{self, Iso};
-use super::json::Node;
 use super::members::{self, Bounds, Kind, LATER, MAX_AGO, MAX_LIMIT, Member, Need};
 use super::problems::{Complaint, Problems, pointer, shown, shown_name};
+use crate::json::Node;
 use crate::tick::{Tick, Ticks};
 
 /// One object of the configuration. Every method adds what is wrong, and answers `None` where nothing usable is there.

@@ -2,8 +2,8 @@
 
 use super::SCHEMA;
 use super::duration::Iso;
-use super::json::Node;
 use super::members::{ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
+use crate::json::{Node, quote};
 
 const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
 const DOMAIN: &str = "([0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?\\.)+[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*";
@@ -177,10 +177,6 @@ impl Node {
             }
         }
     }
-}
-
-fn quote(text: &str, out: &mut String) {
-    out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 /// A region, or a host, or a cloud that has one host only.

@@ -1,5 +1,6 @@
 //! Keeps secrets out of what is quoted.
 
+use crate::json::quote;
 use crate::secret::Secret;
 use crate::token::form_encoded;
 
@@ -17,7 +18,8 @@ const OPAQUE_RUN: usize = 32;
 pub(crate) fn redact(text: &str, secrets: &[&Secret]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty()) {
-        let json = serde_json::Value::from(secret).to_string();
+        let mut json = String::new();
+        quote(secret, &mut json);
         let encoded = form_encoded(secret);
         let html = secret.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#39;");
         for form in

@@ -1,13 +1,12 @@
 //! What the token endpoint answers.
 
-use serde_json::Value;
-
 use super::cache::Token;
 use super::refusal::refusal;
 use crate::config::Config;
 use crate::contract::{Delay, Failure, Fault};
 use crate::failure::{excerpt, is_markup, quote, request_id, see};
 use crate::http::ResponseHead;
+use crate::json::Node;
 use crate::secret::Secret;
 use crate::tick::Now;
 
@@ -28,8 +27,8 @@ pub const MAX_LIFETIME: u64 = 24 * 3600 * 1_000_000_000;
 /// What a refusal means follows from its body rather than from its status, since the same error comes with 400 and 401.
 /// A body that is cut off is [`Failure::Unavailable`], an answer without a usable token [`Failure::Rejected`].
 pub fn read_token(head: &ResponseHead, body: &[u8], now: Now, config: &Config) -> Result<Token, Failure> {
-    let parsed = serde_json::from_slice::<Value>(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
-    let refused = parsed.as_ref().is_ok_and(|value| value.get("error").is_some_and(|error| !error.is_null()));
+    let parsed = Node::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
+    let refused = parsed.as_ref().is_ok_and(|value| value.get("error").is_some_and(|error| *error != Node::Null));
     if refused || !(200..300).contains(&head.status) {
         return Err(refusal(head, body, parsed.ok().as_ref(), now, config));
     }
@@ -43,9 +42,9 @@ pub fn read_token(head: &ResponseHead, body: &[u8], now: Now, config: &Config) -
 }
 
 /// The token of a successful answer, or why there is none: a clause.
-fn token(value: &Value, now: Now) -> Result<Token, String> {
+fn token(value: &Node, now: Now) -> Result<Token, String> {
     let bearer = match value.get("access_token") {
-        Some(Value::String(bearer)) if !bearer.is_empty() => bearer,
+        Some(Node::Text(bearer)) if !bearer.is_empty() => bearer,
         _ => return Err("its answer holds no `access_token`".to_owned()),
     };
     // A header takes visible ASCII; a line break in it would begin another one.
@@ -53,9 +52,9 @@ fn token(value: &Value, now: Now) -> Result<Token, String> {
         return Err("the `access_token` holds characters that no header may carry".to_owned());
     }
     match value.get("token_type") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(kind)) if kind.trim().eq_ignore_ascii_case("bearer") => {}
-        Some(Value::String(kind)) => {
+        None | Some(Node::Null) => {}
+        Some(Node::Text(kind)) if kind.trim().eq_ignore_ascii_case("bearer") => {}
+        Some(Node::Text(kind)) => {
             return Err(format!("the token's type is \"{}\" where Bearer is needed", quote(kind, &[])));
         }
         Some(_) => return Err("the token's type is not a string".to_owned()),
@@ -68,10 +67,10 @@ fn token(value: &Value, now: Now) -> Result<Token, String> {
 }
 
 /// A number of whole seconds above zero, as a number or a string.
-fn seconds(value: &Value) -> Option<u64> {
+fn seconds(value: &Node) -> Option<u64> {
     let seconds = match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.trim().parse().ok(),
+        Node::Whole(seconds) => Some(*seconds),
+        Node::Text(text) => text.trim().parse().ok(),
         _ => None,
     };
     seconds.filter(|seconds| *seconds > 0)

@@ -1,12 +1,11 @@
 //! What it means that the token endpoint issues no token.
 
-use serde_json::Value;
-
 use crate::aadsts::{self, Kind};
 use crate::config::Config;
 use crate::contract::{Delay, Diagnostic, Failure, Fault, Level};
 use crate::failure::{excerpt, quote, redirect_target, request_id, see};
 use crate::http::ResponseHead;
+use crate::json::Node;
 use crate::tick::Now;
 
 /// The least wait after the service has found a request loop (AADSTS50196), in nanoseconds: a quarter of an hour.
@@ -26,8 +25,8 @@ struct Verdict {
 /// What a refusal means. A listed AADSTS code decides; without one a status that stands for time (408, 429, 5xx); then
 /// `error`; then the status. The text of `error_description` is for people: it is searched for a code where
 /// `error_codes` is missing, and nothing else depends on it.
-pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Value>, now: Now, config: &Config) -> Failure {
-    let member = |name: &str| parsed.and_then(|value| value.get(name)).and_then(Value::as_str);
+pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, now: Now, config: &Config) -> Failure {
+    let member = |name: &str| parsed.and_then(|value| value.get(name)).and_then(Node::as_text);
     let (error, description) = (member("error"), member("error_description"));
     let aadsts = parsed.and_then(|value| aadsts_code(value, description));
     let Verdict { code, kind, meaning, hint } = verdict(head, aadsts, error, config);
@@ -147,14 +146,14 @@ const WORDS: &[(&str, Kind, &str, &str)] = &[
 ];
 
 /// The code of an error body: a listed one of `error_codes`, else the first of them, else the first in the description.
-fn aadsts_code(value: &Value, description: Option<&str>) -> Option<u32> {
-    let number = |code: &Value| match code {
-        Value::Number(number) => number.as_u64().and_then(|code| u32::try_from(code).ok()),
-        Value::String(text) => text.trim().parse().ok(),
+fn aadsts_code(value: &Node, description: Option<&str>) -> Option<u32> {
+    let number = |code: &Node| match code {
+        Node::Whole(code) => u32::try_from(*code).ok(),
+        Node::Text(text) => text.trim().parse().ok(),
         _ => None,
     };
     let codes: Vec<u32> = match value.get("error_codes") {
-        Some(Value::Array(codes)) => codes.iter().filter_map(number).collect(),
+        Some(Node::List(codes)) => codes.iter().filter_map(number).collect(),
         Some(code) => number(code).into_iter().collect(),
         None => Vec::new(),
     };
