@@ -82,9 +82,16 @@ impl Canaries {
 
     fn add(&mut self, origin: String, secret: &str) {
         let known = self.secrets.iter().any(|(_, other)| other == secret);
-        if !secret.is_empty() && !known {
-            self.secrets.push((origin, secret.to_owned()));
+        if secret.is_empty() || known {
+            return;
         }
+        // The signature alone makes a token worth stealing; its other parts are no secrets.
+        if let [_, _, signature] = secret.split('.').collect::<Vec<_>>()[..]
+            && signature.len() >= SHORTEST_SECRET
+        {
+            self.secrets.push((format!("the signature of {origin}"), signature.to_owned()));
+        }
+        self.secrets.push((origin, secret.to_owned()));
     }
 
     fn add_interaction(&mut self, interaction: &Interaction) {
@@ -129,6 +136,14 @@ mod tests {
             assert_eq!(canaries.find(output.as_bytes()), Some("`client_secret` in config.json"), "{output}");
         }
         assert_eq!(canaries.find(b"nothing of the kind"), None);
+    }
+
+    #[test]
+    fn the_signature_of_a_token_is_a_secret_of_its_own_and_its_claims_are_none() {
+        let canaries = Canaries::collect(r#"{"access_token": "aGVhZGVy.Y2xhaW1z.c2lnbmF0dXJl"}"#, &Traffic::default());
+        let place = "the signature of `access_token` in config.json";
+        assert_eq!(canaries.find(b"it ends in c2lnbmF0dXJl"), Some(place));
+        assert_eq!(canaries.find(b"aGVhZGVy.Y2xhaW1z"), None);
     }
 
     #[test]
