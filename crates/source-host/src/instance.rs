@@ -94,6 +94,12 @@ pub enum CallError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// Its functions have other types than the contract's.
+    #[error("the component was built for another version of the contract: {reason}")]
+    Contract {
+        /// Where they part.
+        reason: String,
+    },
     /// It was used after one of the above, or after a call that was dropped half-way.
     #[error("the instance is dead")]
     Dead,
@@ -111,6 +117,9 @@ impl CallError {
             Self::Cpu { .. } => "raise `cpu_time` under [host] if the component is meant to compute that much",
             Self::Deadline { .. } => "raise `call_timeout` under [host], or lower `max_duration`",
             Self::Copied { .. } => "the component does not keep to its budget: report it",
+            Self::Contract { .. } => {
+                "rebuild the component against the package in wit/, or use the host that it was built for"
+            }
             Self::Dead => "make a fresh instance",
         }
     }
@@ -316,6 +325,10 @@ fn settle<T>(made: Bounded<T>, call: &'static str, limits: &Limits, store: &Stor
             let reason = error.root_cause().to_string();
             if reason.contains("hostcall") && reason.contains("fuel") {
                 return Err(CallError::Copied { call, limit: store.hostcall_fuel() });
+            }
+            // What fails here without having run is the comparison of types, which waits for an instance.
+            if call == "instantiate" && !error.is::<wasmtime::Trap>() {
+                return Err(CallError::Contract { reason });
             }
             Err(CallError::Trapped { call, reason })
         }

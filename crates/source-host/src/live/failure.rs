@@ -69,9 +69,14 @@ fn classify_tls(error: &rustls::Error) -> Error {
 }
 
 fn classify_io(error: &io::Error, connecting: bool) -> Option<Error> {
-    // A TLS error arrives wrapped in one of I/O, whose own source is not it.
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Some(classify_tls(tls));
+    // What an I/O error wraps is not its source: a TLS error is found inside only, two of them deep.
+    if let Some(inner) = error.get_ref() {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return Some(classify_tls(tls));
+        }
+        if let Some(explained) = inner.downcast_ref::<io::Error>().and_then(|inner| classify_io(inner, connecting)) {
+            return Some(explained);
+        }
     }
     Some(match error.kind() {
         ErrorKind::ConnectionRefused => Error::ConnectionRefused,

@@ -14,8 +14,8 @@ use crate::bindings::Batch;
 
 pub use array::ArraySink;
 pub use csv::CsvSink;
-pub use line::{Shape, batch_lines};
 pub(crate) use line::cause;
+pub use line::{Shape, batch_lines};
 pub use lines::LinesSink;
 
 /// Why a batch was not delivered.

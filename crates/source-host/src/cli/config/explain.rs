@@ -34,13 +34,18 @@ fn unknown_member(message: &str) -> Option<String> {
     let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     let known: Vec<&str> = quoted.collect();
-    let nearest = known.iter().min_by_key(|name| distance(unknown, name))?;
+    let nearest = known.iter().min_by_key(|name| likeness(unknown, name))?;
     let list = known.join(", ");
-    if distance(unknown, nearest) <= unknown.len().div_ceil(2) {
+    if likeness(unknown, nearest) <= unknown.len().div_ceil(2) {
         Some(format!("there is no `{unknown}` here; did you mean `{nearest}`? Known are {list}"))
     } else {
         Some(format!("there is no `{unknown}` here; known are {list}"))
     }
+}
+
+/// How far a name is from another; a name that was cut short is near.
+fn likeness(unknown: &str, name: &str) -> usize {
+    if name.starts_with(unknown) { 1 } else { distance(unknown, name) }
 }
 
 /// How many letters have to be added, removed or changed.

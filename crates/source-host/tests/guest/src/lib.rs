@@ -189,7 +189,11 @@ fn get(config: &Config, after: u64, max: u32, range: &str) -> Result<Vec<Item>, 
     match status {
         200 => {}
         401 => {
-            return Err(Failure::Unauthenticated(fault("http.status-401", "the secret is wrong".to_owned(), Some(401))));
+            return Err(Failure::Unauthenticated(fault(
+                "http.status-401",
+                "the secret is wrong".to_owned(),
+                Some(401),
+            )));
         }
         403 => return Err(Failure::Forbidden(fault("http.status-403", "not permitted".to_owned(), Some(403)))),
         429 => {

@@ -40,7 +40,7 @@ impl Misbehaviour {
             }
             Self::Trap => std::process::abort(),
             Self::Sleep => monotonic_clock::subscribe_duration(u64::MAX).block(),
-            Self::AskForeign => ask(&format!("{}0/", config.origin)),
+            Self::AskForeign => ask("http://127.0.0.1:1/"),
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
             Self::PlanForeign | Self::Stuck => {}
         }

@@ -1,0 +1,12 @@
+//! The host against a small component and a server on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cli;
+mod delivery;
+mod library;
+mod live;
+mod loading;
+mod outcomes;
+mod server;
+mod setup;
