@@ -24,6 +24,8 @@ pub struct State {
     pub identity: String,
     /// Nothing before it is asked for. Fixed by the first poll.
     pub start: Tick,
+    /// Whether the start has been measured on the service's clock, where it is one before now.
+    pub anchored: bool,
     /// The end of a closed range.
     pub bound: Option<Tick>,
     /// Everything that was visible before it has been read once.
@@ -101,7 +103,7 @@ impl State {
         if let Some(asked) = self.asked {
             write!(out, ",\"asked\":\"{asked}\"")?;
         }
-        for (name, flag) in [("frozen", self.frozen), ("answered", self.answered)] {
+        for (name, flag) in [("anchored", self.anchored), ("frozen", self.frozen), ("answered", self.answered)] {
             if flag {
                 write!(out, ",\"{name}\":true")?;
             }
@@ -136,7 +138,7 @@ impl State {
     fn is_sound(&self) -> bool {
         let round_is_sound = self.round.is_none_or(|round| round.at < round.end && round.end <= round.until);
         let bound_is_sound = self.bound.is_none_or(|bound| self.start < bound);
-        round_is_sound && bound_is_sound && self.start <= self.cursor && self.length > 0
+        round_is_sound && bound_is_sound && self.start <= self.cursor && self.length > 0 && self.cap != Some(0)
     }
 }
 
@@ -177,6 +179,7 @@ impl Members {
         let state = State {
             identity,
             start: self.required("start", stamp)?,
+            anchored: self.optional("anchored", flag)?.unwrap_or_default(),
             bound: self.optional("bound", stamp)?,
             cursor: self.required("cursor", stamp)?,
             reread: self.required("reread", stamp)?,
@@ -279,6 +282,7 @@ mod tests {
         State {
             identity: "microsoft-defender/siem/\"x\"".to_owned(),
             start: tick("2026-01-01T08:00:00Z"),
+            anchored: true,
             bound: Some(tick("2026-02-01T00:00:00Z")),
             cursor: tick("2026-01-01T10:00:00Z"),
             reread: tick("2026-01-01T09:00:00Z"),

@@ -20,6 +20,7 @@ impl State {
         Self {
             identity: config.identity(),
             start,
+            anchored: range.is_some() || matches!(config.start, Start::At(_)),
             bound: range.map(|(_, until)| until),
             cursor: start,
             reread: start,
@@ -35,6 +36,20 @@ impl State {
             answered: false,
             ring: Ring::default(),
         }
+    }
+
+    /// The first answer shows what the service's clock says: a start before now means that one's. Where the local clock is
+    /// ahead, the start moves back by `skew` ticks, and what was asked for is asked for again; true then.
+    pub fn anchor(&mut self, skew: Ticks) -> bool {
+        let moves = !self.anchored && skew > 0;
+        self.anchored = true;
+        if moves {
+            self.start = self.start.minus(skew);
+            self.cursor = self.start;
+            self.reread = self.start;
+            self.round = None;
+        }
+        moves
     }
 
     /// Whether a closed range has been read to its end.

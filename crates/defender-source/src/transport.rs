@@ -152,32 +152,37 @@ fn refused(what: &str) -> TransportFailure {
 }
 
 fn failure(code: &ErrorCode) -> TransportFailure {
-    let kind = match code {
-        ErrorCode::HttpRequestDenied
-        | ErrorCode::DestinationIpProhibited
-        | ErrorCode::HttpRequestUriInvalid
-        | ErrorCode::HttpRequestMethodInvalid
-        | ErrorCode::HttpRequestUriTooLong
-        | ErrorCode::HttpRequestHeaderSectionSize(_)
-        | ErrorCode::HttpRequestHeaderSize(_) => TransportFailureKind::Denied,
-        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => TransportFailureKind::Dns,
-        ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionTimeout
-        | ErrorCode::ConnectionLimitReached
-        | ErrorCode::DestinationUnavailable
-        | ErrorCode::DestinationIpUnroutable => TransportFailureKind::Connect,
-        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
-            TransportFailureKind::Tls
+    use TransportFailureKind::{Broken, Connect, Denied, Dns, Timeout, Tls, TooLarge};
+    let (kind, detail) = match code {
+        ErrorCode::HttpRequestDenied => (Denied, "its policy forbids it"),
+        ErrorCode::DestinationIpProhibited => (Denied, "its policy forbids the address"),
+        ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => (Denied, "it takes no such URL"),
+        ErrorCode::HttpRequestHeaderSectionSize(_) | ErrorCode::HttpRequestHeaderSize(_) => {
+            (Denied, "it takes no headers of that size")
         }
-        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
-            TransportFailureKind::Timeout
+        ErrorCode::DnsTimeout => (Dns, "the name server did not answer in time"),
+        ErrorCode::DestinationNotFound => (Dns, "no such destination"),
+        ErrorCode::DnsError(error) => (Dns, error.rcode.as_deref().unwrap_or("no such name")),
+        ErrorCode::ConnectionRefused => (Connect, "connection refused"),
+        ErrorCode::ConnectionTimeout => (Connect, "connecting took too long"),
+        ErrorCode::ConnectionLimitReached => (Connect, "the host has too many connections open"),
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => (Connect, "there is no way to it"),
+        ErrorCode::TlsCertificateError => (Tls, "its certificate is not trusted"),
+        ErrorCode::TlsProtocolError => (Tls, "the handshake failed"),
+        ErrorCode::TlsAlertReceived(_) => (Tls, "it broke off the handshake"),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => (Timeout, "no byte came in time"),
+        ErrorCode::ConnectionWriteTimeout => (Timeout, "it took no byte in time"),
+        ErrorCode::HttpResponseBodySize(_) => (TooLarge, "the body is larger than the host lets through"),
+        ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
+            (TooLarge, "the headers are larger than the host lets through")
         }
-        ErrorCode::HttpResponseBodySize(_)
-        | ErrorCode::HttpResponseHeaderSectionSize(_)
-        | ErrorCode::HttpResponseHeaderSize(_) => TransportFailureKind::TooLarge,
-        _ => TransportFailureKind::Broken,
+        ErrorCode::ConnectionTerminated => (Broken, "the connection was closed"),
+        ErrorCode::HttpResponseIncomplete => (Broken, "the answer is incomplete"),
+        ErrorCode::HttpProtocolError => (Broken, "it does not speak HTTP as it should"),
+        ErrorCode::InternalError(Some(told)) => (Broken, told.as_str()),
+        _ => (Broken, "the exchange failed"),
     };
-    TransportFailure { kind, detail: code.to_string() }
+    TransportFailure { kind, detail: detail.to_owned() }
 }
 
 fn lossy(bytes: &[u8]) -> String {

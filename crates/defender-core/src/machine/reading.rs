@@ -8,7 +8,7 @@ use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::read_token;
 
 use super::deliver::{KIND, Taken};
-use super::{Ask, Input, Machine, Output, Phase, Purpose, Suspect};
+use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
 /// How much of a token answer or of an error is looked at, in bytes.
 const MAX_SMALL_BODY: usize = 64 * 1024;
@@ -106,7 +106,9 @@ impl Machine {
             }
             200 | 204 => {
                 self.renewed = false;
-                self.compare_clocks(&head, now);
+                if self.compare_clocks(&head, now) {
+                    return;
+                }
                 if ask.purpose == Purpose::Single
                     && let Some(state) = &mut self.state
                 {
@@ -132,23 +134,25 @@ impl Machine {
         }
     }
 
-    fn compare_clocks(&mut self, head: &ResponseHead, now: Now) {
-        let Some(date) = head.date() else { return };
+    /// Compares the local clock with the service's; true where the answer is of no use since the start was mistaken.
+    fn compare_clocks(&mut self, head: &ResponseHead, now: Now) -> bool {
+        let Some(date) = head.date() else { return false };
         let skew = now.wall.0 - date.0;
-        let told = self.told_skew.unwrap_or(0);
-        if (skew - told).abs() > NOTABLE_SKEW {
+        let is_notable = skew.abs() > NOTABLE_SKEW;
+        if is_notable && (skew - self.told_skew.unwrap_or(0)).abs() > NOTABLE_SKEW {
+            let seconds = skew.abs() / TICKS_PER_SECOND;
+            let direction = if skew > 0 { "ahead of" } else { "behind" };
+            self.poll.note(
+                Level::Warning,
+                "clock.skew",
+                format!("the local clock is {seconds} s {direction} the service's"),
+                Some("set the local clock: while it is wrong, detections come late, and none is lost"),
+            );
             self.told_skew = Some(skew);
-            if skew.abs() > NOTABLE_SKEW {
-                let seconds = skew.abs() / TICKS_PER_SECOND;
-                let direction = if skew > 0 { "ahead of" } else { "behind" };
-                self.poll.note(
-                    Level::Warning,
-                    "clock.skew",
-                    format!("the local clock is {seconds} s {direction} the service's"),
-                    Some("set the local clock: while it is wrong, detections come late, and none is lost"),
-                );
-            }
         }
+        let is_running = matches!(self.mode, Mode::Running { .. });
+        let ahead = if is_notable { skew } else { 0 };
+        is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead))
     }
 
     /// Reads on in an answer; none when something else is next.

@@ -335,3 +335,21 @@ fn a_budget_that_no_poll_gets_on_with_is_refused_with_the_least_that_would_do() 
     let batch = rig.poll(Budget { max_bytes: record, ..BUDGET }, |_| ok("[]")).unwrap();
     assert_eq!((batch.events.len(), rig.requests.len()), (1, 1), "the record was kept");
 }
+
+#[test]
+fn a_start_before_now_means_the_clock_of_the_service() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let dated = |_: &str| (200, vec![("date", "Thu, 01 Jan 2026 07:00:00 GMT".to_owned())], "[]".to_owned());
+    let batch = rig.poll(BUDGET, dated).unwrap();
+    assert_eq!(batch.notices.len(), 1);
+    assert!(rig.requests[0].contains("sinceTimeUtc=2026-01-01T11:29:59.9999999Z"));
+    assert!(rig.requests[1].contains("sinceTimeUtc=2026-01-01T06:29:59.9999999Z"), "{:?}", rig.requests);
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(batch.checkpoint))).unwrap();
+    rig.advance(300);
+    rig.poll(BUDGET, dated).unwrap();
+    assert!(
+        rig.requests.iter().skip(1).all(|url| url.contains("06:29:59") || !url.contains("T01:")),
+        "{:?}",
+        rig.requests
+    );
+}
