@@ -30,6 +30,10 @@ impl Kind {
 pub(crate) fn open(out: &str, bare: bool) -> Result<SharedSink, Report> {
     let shape = if bare { Shape::Bare } else { Shape::Enveloped };
     let path = Path::new(out);
+    if Kind::of(out) == Kind::Array && path.exists() {
+        return Err(Report::wrong(format!("{out} is there already, and a JSON array cannot be added to"))
+            .hint("name a file that is not there, or remove it first"));
+    }
     Ok(match Kind::of(out) {
         Kind::Stdout => share(LinesSink::stdout(shape)),
         Kind::Lines => share(LinesSink::file(path, shape)?),

@@ -66,7 +66,7 @@ fn a_json_array_is_written_whole_or_not_at_all() {
     setup.once(&["--out", "out.json", "--bare"]).succeeded();
     let array: Value = serde_json::from_str(&setup.read("out.json")).unwrap();
     assert_eq!(array, serde_json::json!([{ "id": 1, "name": "item 1" }, { "id": 2, "name": "item 2" }]));
-    setup.once(&["--out", "out.json"]).failed(1, &["out.json is there already", "hint: name a file that is not there"]);
+    setup.once(&["--out", "out.json"]).failed(2, &["out.json is there already", "hint: name a file that is not there"]);
     Setup::new(&server, "")
         .once(&["--out", "out.json"])
         .failed(2, &["source `counter` has no end", "--since and --until"]);

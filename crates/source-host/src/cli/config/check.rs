@@ -17,9 +17,10 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
-/// What one poll may bring, where nothing is said.
+/// What one poll may bring, where nothing is said. Small batches cost no time, and large ones memory: a batch is there
+/// three times for a moment, in the component, in the host and as lines.
 const BUDGET: Budget =
-    Budget { max_events: 2_000, max_bytes: 8 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
+    Budget { max_events: 256, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
 
 /// The largest batch of bodies: it is copied out of the component at once.
 const MOST_BYTES: u64 = 256 << 20;
