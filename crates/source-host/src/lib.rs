@@ -6,7 +6,11 @@
 //! [`Transport`], [`Clock`], [`CheckpointStore`] and [`Sink`].
 //!
 //! The law that a program which polls by itself has to keep: store a batch's checkpoint only once its events and gaps
-//! are durable.
+//! are durable. [`Runner`] keeps it. A whole program with one, which stands in `examples/embed-rust`:
+//!
+//! ```no_run
+#![doc = include_str!("../../../examples/embed-rust/src/main.rs")]
+//! ```
 
 mod backoff;
 mod bindings;
