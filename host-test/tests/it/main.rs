@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot unwrap fails it")]
 
 mod cli;
+mod examples;
 mod folder;
+mod microsoft_page;
 mod scenarios;
 mod serve;
 mod update;
