@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::bindings as wasi;
 
 use crate::component::{Component, Precompiled};
 use crate::instance::State;
+use crate::outgoing;
 
 /// How long a component computes before others get their turn.
 const TICK: Duration = Duration::from_millis(10);
@@ -174,7 +175,7 @@ fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     wasi::io::streams::add_to_linker::<State, Io>(&mut linker, State::table)?;
     wasi::clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
     wasi::clocks::wall_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    outgoing::link(&mut linker)?;
     Ok(linker)
 }
 

@@ -25,6 +25,7 @@ mod instance;
 mod limits;
 mod live;
 mod origin;
+mod outgoing;
 mod policy;
 mod runner;
 mod sink;
