@@ -1,0 +1,198 @@
+//! The detections that the service has: when each is stamped, when it shows up, and its bytes.
+
+use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
+
+use crate::random::Random;
+
+/// When every history begins: on a whole hour, so that stamps and the edges of slices meet often.
+pub(crate) const ORIGIN: &str = "2026-01-01T00:00:00Z";
+
+/// One detection.
+#[derive(Clone, Debug)]
+pub(crate) struct Detection {
+    /// What the service filters on.
+    pub(crate) stamp: Tick,
+    /// From when on a request shows it.
+    pub(crate) appears: Tick,
+    /// The stamp as its record shows it.
+    pub(crate) printed: Option<Tick>,
+    /// Its `FullId`, where the record has one.
+    pub(crate) full_id: Option<String>,
+    pub(crate) alert: Option<String>,
+    /// Its bytes, which are no other detection's.
+    pub(crate) record: Vec<u8>,
+    pub(crate) looks: Looks,
+}
+
+/// What is special about a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Looks {
+    pub(crate) old_alert_time: bool,
+    pub(crate) short_fraction: bool,
+    pub(crate) no_zone: bool,
+    pub(crate) no_stamp: bool,
+    pub(crate) odd: bool,
+    pub(crate) no_object: bool,
+    pub(crate) oversize: bool,
+    /// On the tick of another one.
+    pub(crate) tied: bool,
+}
+
+impl Detection {
+    pub(crate) fn lateness(&self) -> Ticks {
+        self.appears.0 - self.stamp.0
+    }
+}
+
+/// What the history of a seed is like.
+#[derive(Clone, Debug)]
+pub(crate) struct HistoryPlan {
+    pub(crate) from: Tick,
+    /// Over how long the detections are spread, in ticks.
+    pub(crate) length: Ticks,
+    pub(crate) count: usize,
+    pub(crate) overlap: Ticks,
+    /// How many in a thousand show up late, within the overlap.
+    pub(crate) late: u64,
+    /// How many in a thousand show up later than that.
+    pub(crate) too_late: u64,
+    /// How many in a thousand have odd records.
+    pub(crate) odd: u64,
+    /// How many in a thousand have records of more bytes than this.
+    pub(crate) oversize: Option<(u64, usize)>,
+    /// The most detections on one tick.
+    pub(crate) most_on_tick: usize,
+    /// Whether records go over several lines.
+    pub(crate) pretty: bool,
+}
+
+/// The history, by stamp. No two records have the same bytes.
+pub(crate) fn history(plan: &HistoryPlan, random: &mut Random) -> Vec<Detection> {
+    let mut stamps = stamps(plan, random);
+    stamps.sort_unstable();
+    let mut history: Vec<_> =
+        stamps.iter().enumerate().map(|(serial, stamp)| detection(serial, *stamp, plan, random)).collect();
+    for at in 0..history.len() {
+        let before = at.checked_sub(1).and_then(|before| history.get(before)).map(|d| d.stamp);
+        let after = history.get(at + 1).map(|d| d.stamp);
+        history[at].looks.tied = [before, after].contains(&Some(history[at].stamp));
+    }
+    history
+}
+
+fn stamps(plan: &HistoryPlan, random: &mut Random) -> Vec<Tick> {
+    let grid = random.pick(&[1, TICKS_PER_SECOND, TICKS_PER_SECOND, 60 * TICKS_PER_SECOND]);
+    let mut stamps: Vec<Tick> = Vec::new();
+    while stamps.len() < plan.count {
+        let at = random.between(0, plan.length - 1);
+        let mut at = plan.from.plus(at - at % grid);
+        if random.chance(300) {
+            at = at.plus(random.between(-1, 1));
+        }
+        let burst = if random.chance(60) { random.between(2, 12).unsigned_abs() as usize } else { 1 };
+        let spread = random.pick(&[0, 0, 3, TICKS_PER_SECOND, 60 * TICKS_PER_SECOND]);
+        for _ in 0..burst {
+            let stamp = at.plus(random.between(0, spread));
+            if stamps.iter().filter(|other| (other.0 - stamp.0).abs() <= 2).count() < plan.most_on_tick {
+                stamps.push(stamp);
+            }
+        }
+    }
+    stamps
+}
+
+fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random) -> Detection {
+    let lateness = match random.below(1000) {
+        n if n < plan.late => random.between(0, plan.overlap),
+        n if n < plan.late + plan.late / 4 => plan.overlap,
+        n if n < plan.late + plan.late / 4 + plan.too_late => random.between(1, 3 * 3600 * TICKS_PER_SECOND) + plan.overlap,
+        _ => 0,
+    };
+    let mut looks = Looks::default();
+    let mut members: Vec<String> = Vec::new();
+    let alert = format!("da{}_{}", 637_000_000 + serial / 3 * 7, random.below(3));
+    let mut shown_alert = Some(alert.clone());
+    let mut full_id = Some(format!("{alert}:{serial:x}"));
+    let mut printed = Some(stamp);
+
+    let before = random.pick(&[0, 90, 3600, 3 * 86_400]) * TICKS_PER_SECOND;
+    looks.old_alert_time = before >= 86_400 * TICKS_PER_SECOND;
+    members.push(format!("\"AlertTime\":\"{}\"", stamp.minus(before)));
+    let is_odd = random.chance(plan.odd);
+    let kind = if is_odd { random.below(9) } else { u64::MAX };
+    match kind {
+        0 => full_id = None,
+        1 => {
+            full_id = None;
+            members.push(random.pick(&["\"FullId\":null", "\"FullId\":\"\""]).to_owned());
+        }
+        2 => {
+            full_id = None;
+            looks.odd = true;
+            members.push("\"FullId\":{\"a\":[1]}".to_owned());
+        }
+        3 => {
+            full_id = None;
+            shown_alert = None;
+            looks.odd = true;
+            members.push("\"AlertId\":false".to_owned());
+        }
+        _ => {}
+    }
+    if let Some(id) = &full_id {
+        members.push(format!("\"FullId\":\"{id}\""));
+    }
+    if let Some(alert) = &shown_alert {
+        members.push(format!("\"AlertId\":\"{alert}\",\"AlertPart\":{serial}"));
+    }
+    let mut text = stamp.to_string();
+    match kind {
+        4 => looks.no_stamp = true,
+        5 => {
+            looks.no_stamp = true;
+            let none = ["\"LastProcessedTimeUtc\":null", "\"LastProcessedTimeUtc\":\"\""];
+            members.push(random.pick(&none).to_owned());
+        }
+        6 => {
+            looks.no_stamp = true;
+            looks.odd = true;
+            let odd = ["\"LastProcessedTimeUtc\":12", "\"LastProcessedTimeUtc\":\"soon\""];
+            members.push(random.pick(&odd).to_owned());
+        }
+        _ => {
+            if random.chance(300) {
+                let trimmed = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+                looks.short_fraction = trimmed.len() + 1 < text.len();
+                text = format!("{trimmed}Z");
+            }
+            if random.chance(200) {
+                looks.no_zone = true;
+                text.pop();
+            }
+            members.push(format!("\"LastProcessedTimeUtc\":\"{text}\""));
+        }
+    }
+    if looks.no_stamp {
+        printed = None;
+    }
+    members.push(format!("\"Serial\":{serial},\"Description\":\"a \\\"quoted\\\" ]}} \\u00e9 \u{1f600}\",\"Later\":[{{}},null]"));
+    if let Some((rate, bytes)) = plan.oversize
+        && random.chance(rate)
+    {
+        looks.oversize = true;
+        members.push(format!("\"Padding\":\"{}\"", "x".repeat(bytes)));
+    }
+    random.shuffle(&mut members);
+    let mut record = if plan.pretty {
+        format!("{{\r\n    {}\r\n  }}", members.join(",\r\n    ")).replace("\":", "\" : ")
+    } else {
+        format!("{{{}}}", members.join(","))
+    };
+    if kind == 7 && !looks.oversize {
+        looks = Looks { no_object: true, odd: true, no_stamp: true, ..Looks::default() };
+        record = random.pick(&["\"S\"", "[S]", "S", "-S.5e1"]).replace('S', &(serial + 1000).to_string());
+        (full_id, shown_alert, printed) = (None, None, None);
+    }
+    let appears = stamp.plus(lateness);
+    Detection { stamp, appears, printed, full_id, alert: shown_alert, record: record.into_bytes(), looks }
+}

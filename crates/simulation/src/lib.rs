@@ -1,0 +1,20 @@
+//! The proof that no detection is lost.
+//!
+//! A model of the service and of its faults, a reference that knows what should be delivered, and a host that polls, stores
+//! and dies, all of it decided by a seed and in virtual time. `docs/pull-engine.md` says what is proved.
+
+mod body;
+mod clock;
+mod coverage;
+mod history;
+mod host;
+mod kill;
+mod random;
+mod reference;
+mod seeds;
+mod service;
+mod world;
+
+pub use coverage::Coverage;
+pub use kill::kill_matrix;
+pub use seeds::{Report, STANDARD_SEEDS, Violation, run_many, run_one};

@@ -1,0 +1,262 @@
+//! What should have been delivered.
+
+use std::collections::HashMap;
+
+use defender_core::checkpoint::State;
+use defender_core::contract::{Batch, Event, Gap, GapCause};
+use defender_core::tick::Tick;
+
+use crate::coverage::{Coverage, Met};
+use crate::history::Detection;
+use crate::service::visible;
+use crate::world::World;
+
+/// How many ticks beside a detection one request of a single tick may reach.
+const REACH: i64 = 3;
+
+/// Judges what is delivered against what the service had.
+#[derive(Debug)]
+pub(crate) struct Reference<'a> {
+    world: &'a World,
+    by_record: HashMap<&'a [u8], usize>,
+    by_key: HashMap<String, usize>,
+    alerts: HashMap<&'a str, usize>,
+    delivered: Vec<u32>,
+    /// What was delivered since the last stored checkpoint.
+    since_store: Vec<usize>,
+    /// What a kill allows to come again.
+    may_repeat: Vec<bool>,
+    gaps: Vec<Gap>,
+    start: Tick,
+    bound: Tick,
+    watermark: Tick,
+    /// Everything before it, in the order of the history, has been judged.
+    judged: usize,
+    /// Whether the ring could not hold a slice.
+    was_frozen: bool,
+    knows_cap: bool,
+}
+
+impl<'a> Reference<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        let count = world.history.len();
+        Self {
+            world,
+            by_record: world.history.iter().enumerate().map(|(at, d)| (d.record.as_slice(), at)).collect(),
+            by_key: HashMap::new(),
+            alerts: HashMap::new(),
+            delivered: vec![0; count],
+            since_store: Vec::new(),
+            may_repeat: vec![false; count],
+            gaps: Vec::new(),
+            start: Tick::MAX,
+            bound: Tick::MAX,
+            watermark: Tick::MIN,
+            judged: 0,
+            was_frozen: false,
+            knows_cap: false,
+        }
+    }
+
+    /// A first poll fixes where the source begins, and where a range ends.
+    pub(crate) fn starts(&mut self, start: Tick, bound: Option<Tick>) {
+        (self.start, self.bound) = (start, bound.unwrap_or(Tick::MAX));
+    }
+
+    /// The host stored a checkpoint.
+    pub(crate) fn stored(&mut self) {
+        self.since_store.clear();
+    }
+
+    /// The host died, and reads on from its last stored checkpoint.
+    pub(crate) fn killed(&mut self) {
+        for at in self.since_store.drain(..) {
+            self.may_repeat[at] = true;
+        }
+        self.watermark = Tick::MIN;
+    }
+
+    /// Whether everything has been judged.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.judged == self.world.history.len()
+    }
+
+    /// A state that was handed out.
+    pub(crate) fn sees(&mut self, state: &State) {
+        self.was_frozen |= state.frozen;
+        self.knows_cap |= state.cap.is_some();
+    }
+
+    /// A batch is delivered, of an answer to the request with these bounds.
+    pub(crate) fn takes(
+        &mut self,
+        batch: &Batch,
+        now: Tick,
+        asked: (Tick, Tick),
+        met: &mut Coverage,
+    ) -> Result<(), String> {
+        for event in &batch.events {
+            self.event(event, now, asked, met)?;
+        }
+        for gap in &batch.gaps {
+            self.gap(gap, now, met)?;
+        }
+        if let Some(watermark) = batch.watermark {
+            if watermark < self.watermark {
+                return Err(format!("the watermark went back from {} to {watermark}", self.watermark));
+            }
+            self.watermark = watermark;
+        }
+        while let Some(next) = self.world.history.get(self.judged).filter(|next| next.stamp < self.watermark) {
+            self.judge(next, now, met)?;
+            self.judged += 1;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event, now: Tick, asked: (Tick, Tick), met: &mut Coverage) -> Result<(), String> {
+        let Some(&at) = self.by_record.get(event.body.as_slice()) else {
+            return Err(format!("delivered what the service never had: {}", String::from_utf8_lossy(&event.body)));
+        };
+        let d = &self.world.history[at];
+        let wrong = |what: &str| Err(format!("{what}: {} ({})", event.key, shown(d)));
+        if d.appears > now {
+            return wrong("delivered before the service showed it");
+        }
+        if d.printed.is_some() && (d.stamp < self.start || d.stamp >= self.bound) {
+            return wrong("delivered outside of what was asked for");
+        }
+        if event.visible != d.printed || d.full_id.as_ref().is_some_and(|id| *id != event.key) {
+            return wrong("delivered with another stamp or key than its record has");
+        }
+        if event.subject != *d.alert.as_ref().unwrap_or(&event.key) {
+            return wrong("delivered with another subject than its alert");
+        }
+        if *self.by_key.entry(event.key.clone()).or_insert(at) != at {
+            return wrong("the key is another detection's");
+        }
+        if self.delivered[at] > 0 {
+            if std::mem::take(&mut self.may_repeat[at]) {
+                met.add(Met::RepeatedAfterKill);
+            } else if self.was_frozen {
+                met.add(Met::Repeated);
+            } else {
+                return wrong("delivered twice");
+            }
+        } else {
+            self.meets(d, asked, met);
+            if let Some(alert) = &d.alert
+                && self.alerts.insert(alert, at).is_some()
+            {
+                met.add(Met::SharedAlert);
+            }
+        }
+        self.delivered[at] += 1;
+        self.since_store.push(at);
+        Ok(())
+    }
+
+    fn gap(&mut self, gap: &Gap, now: Tick, met: &mut Coverage) -> Result<(), String> {
+        let near = |tick: Tick| gap.since.minus(REACH) <= tick && tick <= gap.until.plus(REACH);
+        let is_true = match gap.cause {
+            GapCause::Truncated => {
+                met.add(Met::Truncated);
+                let rows = visible(self.world, gap.since.minus(1), gap.until.plus(1), now).len();
+                gap.until.0 - gap.since.0 == 1 && self.world.service.cap.is_some_and(|cap| rows >= cap.rows)
+            }
+            GapCause::Unreadable if gap.detail.contains("larger than") => {
+                met.add(Met::Oversize);
+                let rows = visible(self.world, gap.since, gap.until, now);
+                rows.iter().any(|row| row.looks.oversize)
+            }
+            GapCause::Unreadable => {
+                met.add(Met::Unreadable);
+                self.world.service.poison.iter().any(|(first, last)| near(*first) || near(*last))
+            }
+            GapCause::Other("overlap-shortened") => {
+                met.add(Met::OverlapShortened);
+                self.world.ring_is_small()
+            }
+            GapCause::Other(_) | GapCause::Partial | GapCause::Expired => false,
+        };
+        if !is_true || gap.since >= gap.until {
+            return Err(format!("a gap that is not so: {gap:?}"));
+        }
+        self.gaps.push(gap.clone());
+        Ok(())
+    }
+
+    /// The watermark has passed a detection.
+    fn judge(&self, d: &Detection, now: Tick, met: &mut Coverage) -> Result<(), String> {
+        let at = self.judged;
+        if d.stamp < self.start || d.stamp >= self.bound {
+            if d.stamp.plus(1) == self.start {
+                met.add(Met::TickBeforeTheStart);
+            }
+            return Ok(());
+        }
+        let is_too_late = d.lateness() > self.world.overlap;
+        if self.delivered[at] > 0 {
+            if is_too_late {
+                met.add(Met::BeyondOverlapFound);
+            }
+            return Ok(());
+        }
+        if is_too_late {
+            met.add(Met::BeyondOverlap);
+            return Ok(());
+        }
+        let covers = |gap: &&Gap| gap.since <= d.stamp && d.stamp < gap.until;
+        for gap in self.gaps.iter().filter(covers) {
+            let what = match gap.cause {
+                GapCause::Truncated => Met::LostToCap,
+                GapCause::Unreadable if gap.detail.contains("larger than") && !d.looks.oversize => continue,
+                GapCause::Unreadable => Met::LostToPoison,
+                // The first reading finds everything that is there on time.
+                GapCause::Other(_) if d.lateness() > 0 => Met::LateLostToShortOverlap,
+                GapCause::Other(_) | GapCause::Expired | GapCause::Partial => continue,
+            };
+            met.add(what);
+            return Ok(());
+        }
+        let crowd = self.world.history.iter().filter(|other| (other.stamp.0 - d.stamp.0).abs() <= REACH).count();
+        if !self.knows_cap && self.world.service.cap.is_some_and(|cap| crowd > cap.rows) {
+            met.add(Met::CapNeverShown);
+            return Ok(());
+        }
+        let why = if d.appears > now { ", which the service does not even show yet" } else { "" };
+        Err(format!("LOST: the watermark {} has passed {}{why}", self.watermark, shown(d)))
+    }
+
+    /// Counts what is special about a detection that is delivered.
+    fn meets(&self, d: &Detection, (since, until): (Tick, Tick), met: &mut Coverage) {
+        let looks = d.looks;
+        let lateness = d.lateness();
+        let on_edge = [since, since.plus(1), until.minus(2), until.minus(1)].contains(&d.stamp);
+        for (is_so, what) in [
+            (looks.old_alert_time, Met::OldAlertTime),
+            (looks.short_fraction, Met::ShortFraction),
+            (looks.no_zone, Met::NoZone),
+            (looks.no_stamp && !looks.no_object, Met::NoStamp),
+            (looks.odd && !looks.no_object, Met::OddMember),
+            (looks.no_object, Met::NotAnObject),
+            (looks.tied, Met::Tie),
+            (d.full_id.is_none() && !looks.no_object, Met::NoFullId),
+            (d.stamp == self.start, Met::AtTheStart),
+            (on_edge, Met::OnSeam),
+            (lateness > 0 && lateness <= self.world.overlap, Met::LateFound),
+            (lateness > 0 && lateness == self.world.overlap, Met::LateAsOverlap),
+        ] {
+            if is_so {
+                met.add(what);
+            }
+        }
+    }
+}
+
+/// A detection in a message.
+fn shown(d: &Detection) -> String {
+    let key = d.full_id.clone().unwrap_or_else(|| String::from_utf8_lossy(&d.record).into_owned());
+    let minutes = d.lateness() / defender_core::tick::TICKS_PER_SECOND;
+    format!("{key} stamped {} and shown from {} on, {minutes} s later", d.stamp, d.appears)
+}

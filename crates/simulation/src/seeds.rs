@@ -1,0 +1,128 @@
+//! Runs over seeds.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::coverage::Coverage;
+use crate::host::{Host, Orders};
+use crate::world::World;
+
+/// What a run over many seeds found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// How many polls that took.
+    pub polls: u64,
+    /// What was met.
+    pub coverage: Coverage,
+    /// What was violated, by seed; the run stops after a few.
+    pub violations: Vec<Violation>,
+}
+
+/// A seed with which something is not as it must be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// The seed.
+    pub seed: u64,
+    /// The step at which the host was killed on purpose.
+    pub killed_at: Option<u64>,
+    /// What was violated.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, killed_at, what } = self;
+        let kill = killed_at.map(|step| format!(" --kill-at {step}")).unwrap_or_default();
+        write!(f, "seed {seed}: {what}\n  again: cargo run -p simulation --release -- --seed {seed}{kill} -v")
+    }
+}
+
+/// Runs one seed, printing what happens where it is `verbose`, and killing the host at one step where that is given.
+///
+/// # Errors
+///
+/// What was violated.
+pub fn run_one(seed: u64, verbose: bool, kill_at: Option<u64>) -> Result<Coverage, Violation> {
+    run(seed, Orders { verbose, kill_at, survive: false }).map(|(coverage, _)| coverage)
+}
+
+fn run(seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
+    let world = World::of(seed);
+    if orders.verbose {
+        println!("{:#?}", Shown(&world));
+    }
+    let mut host = Host::new(&world, orders);
+    match host.run() {
+        Ok(()) => Ok((host.met, host.polls)),
+        Err(what) => Err(Violation { seed, killed_at: orders.kill_at, what }),
+    }
+}
+
+/// The world without the bytes of its records.
+struct Shown<'a>(&'a World);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let World { config, limits, begins, history, quiet_from, jumps, service, host, .. } = self.0;
+        writeln!(f, "configuration {config}\n{limits:?}\nbegins {begins}, quiet from {quiet_from}\n{service:?}\n{host:?}")?;
+        for (at, ahead) in jumps {
+            writeln!(f, "from {at} on the local clock is {} s ahead", ahead / defender_core::tick::TICKS_PER_SECOND)?;
+        }
+        for d in history {
+            let id = d.full_id.as_deref().unwrap_or("-");
+            writeln!(f, "{} shown from {} {id} {:?}", d.stamp, d.appears, d.looks)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs so many seeds from the first one on, on so many threads.
+pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
+    let next = AtomicU64::new(first);
+    let stop = AtomicBool::new(false);
+    let report = Mutex::new(Report::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                let mut own = Report::default();
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        break;
+                    }
+                    own.seeds += 1;
+                    let ran = std::panic::catch_unwind(|| run(seed, Orders::default())).unwrap_or_else(|panic| {
+                        let what = panic.downcast_ref::<String>().map(String::as_str);
+                        let what = what.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown kind");
+                        Err(Violation { seed, killed_at: None, what: format!("a panic: {what}") })
+                    });
+                    match ran {
+                        Ok((coverage, polls)) => {
+                            own.coverage.merge(&coverage);
+                            own.polls += u64::from(polls);
+                        }
+                        Err(violation) => own.violations.push(violation),
+                    }
+                    if own.violations.len() >= 10 {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                if let Ok(mut all) = report.lock() {
+                    all.seeds += own.seeds;
+                    all.polls += own.polls;
+                    all.coverage.merge(&own.coverage);
+                    all.violations.append(&mut own.violations);
+                }
+            });
+        }
+    });
+    let mut report = report.into_inner().unwrap_or_default();
+    report.violations.sort_by_key(|violation| violation.seed);
+    report
+}
+
+/// From how many seeds on everything must have been met.
+pub const STANDARD_SEEDS: u64 = 2000;

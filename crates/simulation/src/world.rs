@@ -1,0 +1,337 @@
+//! Everything that a seed decides: the configuration, the history, what goes wrong, and how the host behaves.
+
+use defender_core::Limits;
+use defender_core::checkpoint::HEADER_BYTES;
+use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
+
+use crate::history::{Detection, HistoryPlan, ORIGIN, history};
+use crate::random::Random;
+
+pub(crate) const MINUTE: Ticks = 60 * TICKS_PER_SECOND;
+pub(crate) const HOUR: Ticks = 60 * MINUTE;
+
+/// One world.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    /// The configuration of the source.
+    pub(crate) config: String,
+    pub(crate) limits: Limits,
+    pub(crate) overlap: Ticks,
+    pub(crate) start: StartsAt,
+    /// When the host begins to poll, on the service's clock.
+    pub(crate) begins: Tick,
+    /// The detections, by stamp.
+    pub(crate) history: Vec<Detection>,
+    /// From when on nothing goes wrong any more but what is wrong for ever.
+    pub(crate) quiet_from: Tick,
+    /// The jumps of the local clock.
+    pub(crate) jumps: Vec<(Tick, Ticks)>,
+    pub(crate) service: ServiceHabits,
+    pub(crate) host: HostHabits,
+}
+
+/// Where the source begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StartsAt {
+    Now,
+    Ago(Ticks),
+    At(Tick),
+    Range(Tick, Tick),
+}
+
+/// How the service behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceHabits {
+    pub(crate) since_is_open: bool,
+    pub(crate) until_is_open: bool,
+    pub(crate) order: Order,
+    /// The cap that nobody asked for.
+    pub(crate) cap: Option<Cap>,
+    /// How many rows in a thousand come twice.
+    pub(crate) twice: u64,
+    /// How many answers in a thousand lack `Date`.
+    pub(crate) no_date: u64,
+    /// How many requests in a thousand meet a fault, and which ones.
+    pub(crate) fault_rate: u64,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) token_fault_rate: u64,
+    pub(crate) windows: Vec<Window>,
+    /// Ranges whose requests always fail, first and last tick.
+    pub(crate) poison: Vec<(Tick, Tick)>,
+    /// How long a token says that it lives and does live, in seconds.
+    pub(crate) token_life: (u64, i64),
+    /// Seconds that one request takes.
+    pub(crate) latency: i64,
+    /// The largest chunk, in bytes.
+    pub(crate) chunk: usize,
+    pub(crate) enveloped: u64,
+    pub(crate) pretty: bool,
+    /// How long an answer may be held before it breaks off.
+    pub(crate) patience: Ticks,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    Ascending,
+    Descending,
+    Shuffled,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cap {
+    pub(crate) rows: usize,
+    pub(crate) keeps_newest: bool,
+}
+
+/// What may go wrong with one request for detections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    Timeout,
+    Connect,
+    Dns,
+    Reset,
+    TooLarge,
+    Failed,
+    Throttled,
+    Revoked,
+    Forbidden,
+    Html,
+    ErrorObject,
+    OtherStatus,
+    Cut,
+    Broken,
+    Stalled,
+    Malformed,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault::Timeout,
+    Fault::Connect,
+    Fault::Dns,
+    Fault::Reset,
+    Fault::TooLarge,
+    Fault::Failed,
+    Fault::Throttled,
+    Fault::Revoked,
+    Fault::Forbidden,
+    Fault::Html,
+    Fault::ErrorObject,
+    Fault::OtherStatus,
+    Fault::Cut,
+    Fault::Broken,
+    Fault::Stalled,
+    Fault::Malformed,
+];
+
+/// A time in which every request meets the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) from: Tick,
+    pub(crate) until: Tick,
+    pub(crate) what: Trouble,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Trouble {
+    NoConnection,
+    Failing,
+    Slow,
+    Throttling,
+    Refusing,
+}
+
+/// How the host behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct HostHabits {
+    /// How many polls in a thousand are on a fresh instance, and whether it is handed the token.
+    pub(crate) fresh: u64,
+    pub(crate) hands_tokens_on: bool,
+    /// How many steps in ten thousand kill it.
+    pub(crate) kill: u64,
+    /// How many batches in a thousand are followed by a store.
+    pub(crate) store: u64,
+    /// How many delays in a thousand are not waited for.
+    pub(crate) impatient: u64,
+    /// How many deliveries in a thousand take minutes and longer.
+    pub(crate) slow_sink: u64,
+    pub(crate) max_events: Vec<u32>,
+    pub(crate) max_bytes: Vec<u64>,
+    pub(crate) max_requests: Vec<u32>,
+    pub(crate) max_duration: Vec<u64>,
+}
+
+impl World {
+    /// The world of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let origin = Tick::parse(ORIGIN).unwrap_or_default();
+        let length = random.between(1, 8) * HOUR;
+        let from = origin.plus(random.pick(&[0, 0, 90 * MINUTE, 12_345_678_901]));
+        let overlap = random.pick(&[0, 5 * MINUTE, 30 * MINUTE, HOUR, HOUR, 3 * HOUR]);
+        let settle = random.pick(&[0, 10 * TICKS_PER_SECOND, MINUTE, MINUTE, 5 * MINUTE]);
+        let slice = random.pick(&[MINUTE, 10 * MINUTE, HOUR, HOUR, 6 * HOUR]);
+        let interval = random.pick(&[MINUTE, 5 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR]);
+        let is_calm = random.chance(150);
+
+        let suspicious_rows = random.pick(&[5, 10, 20, 1000]);
+        let cap = (suspicious_rows < 1000 && random.chance(350)).then(|| Cap {
+            rows: suspicious_rows as usize + random.index(15),
+            keeps_newest: random.chance(700),
+        });
+        let limit = random.chance(300).then(|| random.pick(&[2, 3, 5, 10, 40]));
+        let ring_is_small = random.chance(200);
+        let event_bytes = if random.chance(200) { 1500 } else { defender_core::MAX_EVENT_BYTES };
+        let limits = Limits {
+            checkpoint_bytes: if ring_is_small { HEADER_BYTES + random.pick(&[400, 700, 1500]) } else { 256 * 1024 },
+            event_bytes,
+            suspicious_rows,
+        };
+
+        let begins = from.plus(match random.below(4) {
+            0 => 0,
+            1 => random.between(0, length / TICKS_PER_SECOND) * TICKS_PER_SECOND,
+            2 => length + HOUR,
+            _ => length + 26 * HOUR,
+        });
+        let start = match random.below(6) {
+            0 => StartsAt::Now,
+            1 => StartsAt::Ago(random.pick(&[TICKS_PER_SECOND, 10 * MINUTE, 2 * HOUR, 30 * HOUR])),
+            2 => StartsAt::At(from.plus(random.between(0, length / MINUTE) * MINUTE)),
+            3 => {
+                let since = from.plus(random.between(0, length / MINUTE - 1) * MINUTE);
+                StartsAt::Range(since, since.plus(random.between(1, length / MINUTE) * MINUTE + random.between(-1, 1)))
+            }
+            _ => StartsAt::At(from.minus(HOUR)),
+        };
+        let plan = HistoryPlan {
+            from,
+            length,
+            count: random.pick(&[8, 30, 60, 60, 120, 240]),
+            overlap,
+            late: random.pick(&[0, 100, 400]),
+            too_late: random.pick(&[0, 0, 100]),
+            odd: random.pick(&[0, 100, 500]),
+            oversize: (event_bytes < 10_000).then_some((30, event_bytes)),
+            most_on_tick: random.pick(&[1, 4, 12, 40]),
+            pretty: random.chance(300),
+        };
+        let history = history(&plan, &mut random);
+        let quiet_from = begins.max(from.plus(length)).plus(HOUR);
+        let (service, jumps) = trouble(begins, quiet_from, is_calm, cap, limit.is_some(), &plan, &history, &mut random);
+        let config = config(overlap, settle, slice, interval, limit, start);
+        let host = host(is_calm, &mut random);
+        Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
+    }
+
+    /// Whether the ring may fill up.
+    pub(crate) fn ring_is_small(&self) -> bool {
+        self.limits.checkpoint_bytes < 100_000
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a seed decides builds on what it decided before")]
+fn trouble(
+    begins: Tick,
+    quiet_from: Tick,
+    is_calm: bool,
+    cap: Option<Cap>,
+    is_limited: bool,
+    plan: &HistoryPlan,
+    history: &[Detection],
+    random: &mut Random,
+) -> (ServiceHabits, Vec<(Tick, Ticks)>) {
+    let span = quiet_from.0 - begins.0;
+    let some_time = |random: &mut Random| begins.plus(random.between(0, span / TICKS_PER_SECOND) * TICKS_PER_SECOND);
+    let mut jumps = Vec::new();
+    if random.chance(250) {
+        for _ in 0..random.between(1, 4) {
+            let ahead = random.pick(&[-26 * HOUR, -5 * HOUR, -HOUR, -2 * MINUTE, 0, 90 * TICKS_PER_SECOND, HOUR, 5 * HOUR]);
+            jumps.push((some_time(random), ahead));
+        }
+        if random.chance(500) {
+            jumps.push((begins, random.pick(&[-5 * HOUR, -HOUR, HOUR, 5 * HOUR])));
+        }
+    }
+    let mut windows = Vec::new();
+    if !is_calm && random.chance(400) {
+        for _ in 0..random.between(1, 3) {
+            let what = random.pick(&[
+                Trouble::NoConnection,
+                Trouble::Failing,
+                Trouble::Slow,
+                Trouble::Throttling,
+                Trouble::Refusing,
+            ]);
+            let length = random.pick(&[2 * MINUTE, 20 * MINUTE, 2 * HOUR, 24 * HOUR]);
+            let from = some_time(random);
+            windows.push(Window { from, until: from.plus(length), what });
+        }
+    }
+    let mut poison = Vec::new();
+    if !is_calm && random.chance(100) {
+        let around = history[random.index(history.len())].stamp.plus(random.between(-2, 2));
+        poison.push((around, around.plus(random.pick(&[0, 0, 3]))));
+    }
+    let faults = (0..random.between(1, 6)).map(|_| random.pick(FAULTS)).collect();
+    // A service that says nothing of its time can only be used with a clock that is right.
+    let no_date = if jumps.is_empty() { random.pick(&[0, 0, 300, 1000]) } else { 0 };
+    let service = ServiceHabits {
+        since_is_open: random.chance(400),
+        until_is_open: random.chance(400),
+        order: random.pick(&[Order::Ascending, Order::Descending, Order::Shuffled]),
+        cap,
+        twice: if cap.is_none() && !is_limited { random.pick(&[0, 0, 50]) } else { 0 },
+        no_date,
+        fault_rate: if is_calm { 0 } else { random.pick(&[0, 20, 100, 400]) },
+        faults,
+        token_fault_rate: if is_calm { 0 } else { random.pick(&[0, 50, 300]) },
+        windows,
+        poison,
+        token_life: random.pick(&[(3599, 3599), (3599, 3599), (86_399, 86_399), (60, 60), (299, 299), (301, 301), (3599, 400)]),
+        latency: random.pick(&[0, 1, 1, 4]),
+        chunk: random.pick(&[1, 7, 300, 4096, 100_000]),
+        enveloped: random.pick(&[0, 300, 1000]),
+        pretty: plan.pretty,
+        patience: random.pick(&[TICKS_PER_SECOND, MINUTE, 10 * HOUR]),
+    };
+    (service, jumps)
+}
+
+fn host(is_calm: bool, random: &mut Random) -> HostHabits {
+    const SECOND: u64 = 1_000_000_000;
+    HostHabits {
+        fresh: random.pick(&[0, 0, 100, 1000]),
+        hands_tokens_on: random.chance(500),
+        kill: if is_calm { 0 } else { random.pick(&[0, 0, 5, 50]) },
+        store: random.pick(&[1000, 1000, 300]),
+        impatient: random.pick(&[0, 0, 300]),
+        slow_sink: random.pick(&[0, 0, 0, 100]),
+        max_events: random.pick(&[&[1000][..], &[1000], &[1, 2, 3, 5, 20], &[3], &[1]]).to_vec(),
+        max_bytes: random.pick(&[&[1 << 24][..], &[1 << 24], &[100, 1000, 5000], &[700]]).to_vec(),
+        max_requests: random.pick(&[&[100][..], &[50], &[2, 3, 4, 10], &[2], &[3]]).to_vec(),
+        max_duration: random
+            .pick(&[&[600 * SECOND][..], &[600 * SECOND], &[600 * SECOND], &[SECOND, 5 * SECOND, 60 * SECOND], &[1]])
+            .to_vec(),
+    }
+}
+
+fn config(overlap: Ticks, settle: Ticks, slice: Ticks, interval: Ticks, limit: Option<u32>, start: StartsAt) -> String {
+    let duration = |ticks: Ticks| format!("\"PT{}S\"", ticks / TICKS_PER_SECOND);
+    let limit = limit.map(|limit| format!(",\"limit\":{limit}")).unwrap_or_default();
+    let start = match start {
+        StartsAt::Now => ",\"start\":\"now\"".to_owned(),
+        StartsAt::Ago(ago) => format!(",\"start\":{}", duration(ago)),
+        StartsAt::At(at) => format!(",\"start\":\"{at}\""),
+        StartsAt::Range(..) => String::new(),
+    };
+    format!(
+        "{{\"tenant_id\":\"11111111-1111-4111-8111-111111111111\",\"client_id\":\"22222222-2222-4222-8222-222222222222\",\
+         \"client_secret\":\"kanarie~secret\",\"api\":\"siem\",\"region\":\"eu\",\"overlap\":{},\"settle\":{},\"slice\":{},\
+         \"poll_interval\":{}{limit}{start}}}",
+        duration(overlap),
+        duration(settle),
+        duration(slice),
+        duration(interval)
+    )
+}
