@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check component guests hosts foreign-hosts format lint docs layers size deny clean
+.PHONY: help run test check component guests hosts foreign-hosts simulate bench format lint docs layers size deny clean
 
 CARGO := scripts/cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
@@ -36,6 +36,12 @@ hosts: ## builds source-host and host-test, into target/debug
 
 foreign-hosts: hosts component ## runs the component in Python, Node and the wasmtime command line
 	@scripts/foreign-hosts
+
+simulate: ## runs the simulation, SEEDS=number of worlds
+	@$(CARGO) run --locked --bin simulate -- $(if $(SEEDS),--seeds $(SEEDS))
+
+bench: component ## measures the component against a native program and against curl with jq
+	@$(CARGO) run --locked --release --package bench
 
 size:
 	@bytes=$$(wc -c <target/defender_source.wasm); [ $$bytes -le 350000 ] || { \
