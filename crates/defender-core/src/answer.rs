@@ -6,6 +6,7 @@
 use std::hash::Hasher;
 use std::ops::Range;
 
+use serde::de::{Deserialize, IgnoredAny};
 use twox_hash::XxHash64;
 
 use crate::detection::Row;
@@ -212,9 +213,15 @@ impl AnswerReader {
         if there < retry_at && there <= self.max_record && !self.ended {
             return Some(Found::NeedsMore);
         }
-        let mut values = serde_json::Deserializer::from_slice(self.rest()).into_iter::<Row>();
-        let read = values.next();
-        let length = values.byte_offset();
+        let (read, length) = match first::<Row>(self.rest()) {
+            // A member that matters is read more closely than JSON's syntax asks for: a lone surrogate in `FullId`, or
+            // an `AlertPart` of 1e999, is odd, and stops no batch.
+            (Some(Err(error)), _) if !error.is_eof() => {
+                let (syntax, length) = first::<IgnoredAny>(self.rest());
+                (syntax.map(|syntax| syntax.map(|_| Row::unreadable(self.rest().first() == Some(&b'{')))), length)
+            }
+            read => read,
+        };
         match read {
             Some(Ok(row)) if length <= self.max_record => {
                 // A number, unlike a record, does not tell where it ends.
@@ -318,6 +325,13 @@ impl AnswerReader {
     }
 }
 
+/// The first value of a text, and its length.
+fn first<'a, T: Deserialize<'a>>(text: &'a [u8]) -> (Option<serde_json::Result<T>>, usize) {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<T>();
+    let read = values.next();
+    (read, values.byte_offset())
+}
+
 /// Finds where a JSON value ends by its brackets and quotes alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scanner {
@@ -347,13 +361,18 @@ impl Scanner {
 
     /// The length up to the end of the value, where these bytes hold it.
     pub(crate) fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        bytes
-            .iter()
-            .position(|byte| {
-                self.step(*byte);
-                self.depth == 0 && !self.in_string
-            })
-            .map(|last| last + 1)
+        for (at, byte) in bytes.iter().enumerate() {
+            let is_open = self.depth > 0 || self.in_string;
+            // A number or a literal has no end of its own.
+            if !is_open && matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(at);
+            }
+            self.step(*byte);
+            if is_open && self.depth == 0 && !self.in_string {
+                return Some(at + 1);
+            }
+        }
+        None
     }
 }
 
@@ -475,11 +494,22 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_cannot_be_read_stops_no_batch() {
+        for odd in [r#"{"FullId":"\ud800"}"#, r#"{"AlertPart":1e999,"x":[]}"#, "1e999", r#""\udc00""#] {
+            check(&format!(r#"[{odd},{{"AlertId":"b"}}]"#), Ok(&[odd, r#"{"AlertId":"b"}"#]));
+        }
+        check(r#"[{"FullId":"\ud800" "x":1}]"#, Err("1: expected `,` or `}`"));
+    }
+
+    #[test]
     fn a_record_that_is_too_large_is_passed_over_in_bounded_memory() {
         let large = format!(r#"{{"Description":"{}]}}\"","n":[{{}}]}}"#, "x".repeat(1000));
         let hash = format!("oversize {:016x}", XxHash64::oneshot(0, large.as_bytes()));
         check(&format!(r#"[{{"a":1}},{large} , {{"b":2}}]"#), Ok(&[r#"{"a":1}"#, &hash, r#"{"b":2}"#]));
         check(&format!(r#"{{"value":[{large}]}}"#), Ok(&[&hash]));
+        let number = "7".repeat(300);
+        let hash = format!("oversize {:016x}", XxHash64::oneshot(0, number.as_bytes()));
+        check(&format!("[{number},1, {number} ]"), Ok(&[&hash, "1", &hash]));
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// A record of which nothing can be read but that it is JSON, and whether it is an object.
+    pub(crate) fn unreadable(is_object: bool) -> Self {
+        Self { is_odd: true, is_object, ..Self::default() }
+    }
+
     /// Whether this looks like a detection, and not like some other object.
     pub fn is_detection(&self) -> bool {
         self.full_id.is_some() || self.alert_id.is_some()
@@ -112,7 +117,7 @@ impl<'de> Visitor<'de> for RowVisitor {
 }
 
 fn no_object() -> Row {
-    Row { is_odd: true, ..Row::default() }
+    Row::unreadable(false)
 }
 
 /// The names of members that matter.

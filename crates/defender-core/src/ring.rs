@@ -1,6 +1,7 @@
 //! The keys that have been delivered and may be seen again, grouped by minute.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use base64::Engine as _;
@@ -35,15 +36,14 @@ impl Ring {
         self.minute_of.contains_key(&fingerprint)
     }
 
-    /// Remembers a key under an instant.
+    /// Remembers a key under an instant; one that is remembered already stays where it is.
     pub fn insert(&mut self, fingerprint: u64, at: Tick) {
-        let minute = Self::minute(at);
-        if self.minute_of.insert(fingerprint, minute).is_none() {
-            let keys = self.minutes.entry(minute).or_default();
-            let before = group_bytes(keys.len());
-            keys.push(fingerprint);
-            self.encoded += group_bytes(keys.len()) - before;
-        }
+        let Entry::Vacant(of_key) = self.minute_of.entry(fingerprint) else { return };
+        let minute = *of_key.insert(Self::minute(at));
+        let keys = self.minutes.entry(minute).or_default();
+        let before = group_bytes(keys.len());
+        keys.push(fingerprint);
+        self.encoded += group_bytes(keys.len()) - before;
     }
 
     /// Lets a key that is remembered count under a later instant.
@@ -235,6 +235,7 @@ mod tests {
         ring.insert(1, at(5));
         ring.move_up(1, at(8));
         ring.move_up(1, at(6));
+        ring.insert(1, at(9));
         ring.forget_before(at(8));
         assert!(ring.contains(1));
         assert_eq!(ring.oldest(), Some((Tick(8 * TICKS_PER_MINUTE), Tick(9 * TICKS_PER_MINUTE))));
