@@ -52,6 +52,11 @@ impl State {
         moves
     }
 
+    /// Whether nothing has been asked for yet.
+    pub fn is_untouched(&self) -> bool {
+        self.round.is_none() && self.cursor == self.start && self.watermark.is_none() && self.ring.is_empty()
+    }
+
     /// Whether a closed range has been read to its end.
     pub fn is_ended(&self) -> bool {
         self.round.is_none() && self.bound.is_some_and(|bound| self.cursor >= bound)

@@ -6,7 +6,7 @@ use crate::http::{TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
 use crate::tick::{Now, Tick};
 
-use super::{Ask, Embargo, Machine, Output, Purpose};
+use super::{Ask, Embargo, Machine, Mode, Output, Purpose};
 
 impl Machine {
     pub(super) fn token_transport_failed(&mut self, failure: &TransportFailure) {
@@ -80,7 +80,8 @@ impl Machine {
             self.embargo = Some(Embargo { failure: failure.clone(), until });
         }
         let text = self.checkpoint_text();
-        if self.poll.began_at.as_ref() != Some(&text)
+        if self.mode != Mode::Probe
+            && self.poll.began_at.as_ref() != Some(&text)
             && let Some(fault) = failure.fault_mut()
         {
             fault.checkpoint = Some(text.clone());

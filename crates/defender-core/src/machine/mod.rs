@@ -234,6 +234,8 @@ impl Machine {
                 let is_partly_delivered = !state.answered && !state.ring.is_empty();
                 self.lost_answer = is_partly_delivered && (!can_be_asked_again || state.frozen);
             }
+            // A request that failed before it was sent.
+            (Some(_), None) if state.is_untouched() => {}
             (Some(_), None) | (None, Some(_)) => return Err(failing::other_kind_of_checkpoint(state.asked.is_some())),
             (None, None) => self.thaw(&mut state),
         }

@@ -324,6 +324,17 @@ fn a_single_request_that_cannot_be_sent_again_is_a_gap_on_a_fresh_instance() {
 }
 
 #[test]
+fn a_single_request_that_failed_before_it_was_sent_is_sent_by_a_fresh_instance() {
+    let mut rig = Rig::new(r#","request":{"ago":"PT10M"}"#, &Position::Resume(None));
+    let mut failure = rig.poll(BUDGET, |_| (503, Vec::new(), String::new())).unwrap_err();
+    let learned = failure.fault_mut().and_then(|fault| fault.checkpoint.take());
+    assert!(learned.is_some());
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(learned)).unwrap();
+    let batch = rig.poll(BUDGET, |_| ok(format!("[{}]", row("a", "2026-01-01T11:55:00Z")))).unwrap();
+    assert_eq!((batch.events.len(), batch.next), (1, NextPoll::Ended));
+}
+
+#[test]
 fn a_budget_that_no_poll_gets_on_with_is_refused_with_the_least_that_would_do() {
     let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
     let refused = rig.poll(Budget { max_requests: 1, ..BUDGET }, |_| ok("[]")).unwrap_err();
