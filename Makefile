@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check component guests hosts foreign-hosts simulate bench format lint docs layers size deny clean
+.PHONY: help run test check component guests hosts foreign-hosts simulate fuzz bench format lint docs layers size deny clean
 
 CARGO := scripts/cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
@@ -39,6 +39,9 @@ foreign-hosts: hosts component ## runs the component in Python, Node and the was
 
 simulate: ## runs the simulation, SEEDS=number of worlds
 	@$(CARGO) run --locked --bin simulate -- $(if $(SEEDS),--seeds $(SEEDS))
+
+fuzz: ## runs the fuzz targets, TARGET=name of one, TIME=seconds for each
+	@TIME=$(TIME) scripts/fuzz $(TARGET)
 
 bench: component ## measures the component against a native program and against curl with jq
 	@$(CARGO) run --locked --release --package bench

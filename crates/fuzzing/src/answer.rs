@@ -1,0 +1,212 @@
+//! The reader of answers, beside serde_json reading the whole body at once.
+
+use std::hash::Hasher as _;
+
+use defender_core::answer::{AnswerReader, Found};
+use defender_core::detection::Row;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use twox_hash::XxHash64;
+
+use crate::{Reached, canary, detection};
+
+/// What was read of a body: the records, and how it ended.
+#[derive(Debug, Eq, PartialEq)]
+struct Read {
+    records: Vec<Record>,
+    end: End,
+    is_single: bool,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Record {
+    Whole(Vec<u8>, Row),
+    Oversize(u64),
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum End {
+    Complete,
+    CutOff,
+    Malformed(u64),
+}
+
+/// However a body is cut into chunks, the same records come, byte for byte, and the same end. They are the records that
+/// serde_json finds in the whole body, where the body is JSON.
+///
+/// The first byte is the size of the chunks, the second the largest record; the rest is the body.
+pub fn answer(data: &[u8]) -> Reached {
+    let [size, max_record, body @ ..] = data else { return Reached::new() };
+    let mut reached = Reached::new();
+    // Large enough for any record, so that all of them must come; or small, to see some passed over.
+    let max_record = if *max_record < b'0' { usize::from(*max_record) + 1 } else { body.len() + 1 };
+    let whole = read(body, &[body.len().max(1)], max_record);
+    let size = usize::from(*size);
+    for sizes in [vec![1], vec![2 + size % 7], vec![1 + size / 7, 1 + size % 31, 1, 0]] {
+        let read = read(body, &sizes, max_record);
+        if is_settled(&whole, max_record, body) {
+            assert_eq!(read, whole, "in chunks of {sizes:?}: {}", String::from_utf8_lossy(body));
+        }
+    }
+    check_slices(body, &whole);
+    for record in &whole.records {
+        match record {
+            Record::Whole(bytes, row) => detection::check(bytes, row, &mut reached),
+            Record::Oversize(_) => {
+                reached.insert("oversize");
+            }
+        }
+    }
+    let oracle = oracle(body);
+    if let Some((records, is_single)) = &oracle {
+        reached.insert(if *is_single { "single" } else { "array" });
+        compare(records, *is_single, &whole, max_record, body);
+    } else if whole.end == End::Complete {
+        // What stands around the array in an envelope is not read.
+        let shown = String::from_utf8_lossy(body);
+        let is_utf8 = std::str::from_utf8(body).is_ok();
+        assert!(!is_utf8 || shown.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with('{'), "{shown}");
+        reached.insert("lenient");
+    }
+    reached.insert(match whole.end {
+        End::Complete => "complete",
+        End::CutOff => "cut-off",
+        End::Malformed(_) => "malformed",
+    });
+    reached
+}
+
+/// Whether the end may not depend on the chunks: where a record is passed over for its size, a fault in it is seen only
+/// while it is in the buffer.
+fn is_settled(whole: &Read, max_record: usize, body: &[u8]) -> bool {
+    max_record > body.len() || whole.end == End::Complete
+}
+
+fn read(body: &[u8], sizes: &[usize], max_record: usize) -> Read {
+    let mut reader = AnswerReader::new(max_record);
+    let (mut records, mut rest, mut sizes) = (Vec::new(), body, sizes.iter().cycle());
+    let mut has_ended = false;
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        assert!(steps <= 4 * body.len() + 16, "the reader does not come to an end");
+        let end = match reader.find() {
+            Found::Record(range, row) => {
+                let bytes = reader.bytes(range).to_vec();
+                assert!(!bytes.is_empty() && bytes.len() <= max_record);
+                records.push(Record::Whole(bytes, row));
+                continue;
+            }
+            Found::Oversize(hash) => {
+                records.push(Record::Oversize(hash));
+                continue;
+            }
+            Found::NeedsMore => {
+                assert!(!has_ended, "more is wanted after the end");
+                if rest.is_empty() {
+                    reader.end();
+                    has_ended = true;
+                } else {
+                    let (chunk, tail) = rest.split_at((*sizes.next().unwrap_or(&1)).min(rest.len()));
+                    reader.push(chunk);
+                    rest = tail;
+                }
+                continue;
+            }
+            Found::End => End::Complete,
+            Found::CutOff => End::CutOff,
+            Found::Malformed(malformed) => {
+                assert!(malformed.offset <= body.len() as u64 && !malformed.what.is_empty());
+                assert!(!malformed.from_the_start || records.is_empty());
+                canary::check(&malformed);
+                // Where exactly depends on what of it was there.
+                End::Malformed(if malformed.from_the_start { malformed.offset } else { 0 })
+            }
+        };
+        let is_single = reader.is_single_object();
+        return Read { records, end, is_single };
+    }
+}
+
+/// Records are pieces of the body, in its order.
+fn check_slices(body: &[u8], read: &Read) {
+    let mut rest = body;
+    for record in &read.records {
+        let Record::Whole(bytes, _) = record else { continue };
+        let at = canary::find(rest, bytes);
+        assert!(at.is_some(), "a record is no piece of the body: {}", String::from_utf8_lossy(bytes));
+        rest = rest.get(at.unwrap_or(0) + bytes.len()..).unwrap_or_default();
+        assert!(serde_json::from_slice::<&RawValue>(bytes).is_ok() || std::str::from_utf8(bytes).is_err());
+    }
+}
+
+fn compare(records: &[&str], is_single: bool, whole: &Read, max_record: usize, body: &[u8]) {
+    let shown = String::from_utf8_lossy(body);
+    if max_record <= body.len() {
+        if is_single {
+            return;
+        }
+        let found: Vec<_> = whole.records.iter().map(Some).chain(std::iter::repeat(None)).take(records.len()).collect();
+        for (expected, found) in records.iter().zip(found) {
+            match found {
+                Some(Record::Whole(bytes, _)) => assert_eq!(bytes, expected.as_bytes(), "{shown}"),
+                Some(Record::Oversize(hash)) => {
+                    assert!(expected.len() > max_record, "{expected} in {shown}");
+                    let mut hasher = XxHash64::with_seed(0);
+                    hasher.write(expected.as_bytes());
+                    assert_eq!(*hash, hasher.finish(), "{expected} in {shown}");
+                }
+                None => panic!("{expected} is missing: {whole:?} of {shown}"),
+            }
+        }
+        assert_eq!(whole.end, End::Complete, "{shown}");
+        return;
+    }
+    assert_eq!(whole.end, End::Complete, "{shown}");
+    assert_eq!(whole.is_single, is_single, "{shown}");
+    assert_eq!(whole.records.len(), records.len(), "{shown}");
+    for (expected, found) in records.iter().zip(&whole.records) {
+        assert!(matches!(found, Record::Whole(bytes, _) if bytes == expected.as_bytes()), "{expected} in {shown}");
+    }
+}
+
+/// The records of a body, and whether it is a single one; none where it is no answer, or no JSON.
+fn oracle(body: &[u8]) -> Option<(Vec<&str>, bool)> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let raw: &RawValue = serde_json::from_slice(body).ok()?;
+    if raw.get().starts_with('[') {
+        let records: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+        return Some((records.into_iter().map(RawValue::get).collect(), false));
+    }
+    if !raw.get().starts_with('{') {
+        return None;
+    }
+    let array = serde_json::Deserializer::from_str(raw.get()).deserialize_map(FirstArray).ok()?;
+    Some(match array {
+        Some(records) => (records.into_iter().map(RawValue::get).collect(), false),
+        None => (vec![raw.get()], true),
+    })
+}
+
+/// Finds the first member that is written `"value"` and holds an array.
+struct FirstArray;
+
+impl<'de> Visitor<'de> for FirstArray {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(name) = map.next_key::<&RawValue>()? {
+            let value = map.next_value::<&RawValue>()?;
+            if found.is_none() && name.get() == "\"value\"" && value.get().starts_with('[') {
+                found = serde_json::from_str(value.get()).ok();
+            }
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(found)
+    }
+}

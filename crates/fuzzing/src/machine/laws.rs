@@ -1,0 +1,155 @@
+//! What holds of every batch and of every failure.
+
+use std::collections::BTreeSet;
+
+use defender_core::MAX_EVENT_BYTES;
+use defender_core::checkpoint::{MAX_CHECKPOINT_BYTES, State};
+use defender_core::config::Format;
+use defender_core::contract::{Batch, Budget, Event, Failure, Gap, GapCause, NextPoll, Position};
+use serde_json::value::RawValue;
+
+use super::setup::Setup;
+use crate::failure::{check as check_failure, check_diagnostic};
+use crate::{Reached, canary};
+
+/// What the instance did before this poll.
+pub(super) struct Before<'a> {
+    /// The checkpoint that the poll began at.
+    pub(super) checkpoint: Option<&'a str>,
+    /// Whether the instance had polled before.
+    pub(super) is_fresh: bool,
+    /// The keys of what it had delivered.
+    pub(super) delivered: &'a BTreeSet<String>,
+    /// The answers that it was given, as far as it has read them.
+    pub(super) fed: &'a [Vec<u8>],
+}
+
+pub(super) fn check_batch(batch: &Batch, budget: Budget, before: &Before<'_>, setup: &Setup, reached: &mut Reached) {
+    assert!(batch.events.len() as u64 <= u64::from(budget.max_events));
+    let bytes: u64 = batch.events.iter().map(|event| event.body.len() as u64).sum();
+    assert!(bytes <= budget.max_bytes, "{bytes} bytes, and {} are allowed", budget.max_bytes);
+    for event in &batch.events {
+        check_event(event, before.fed, setup);
+    }
+    for gap in &batch.gaps {
+        check_gap(gap, reached);
+    }
+    for notice in &batch.notices {
+        check_diagnostic(notice);
+        reached.insert(match notice.code.as_str() {
+            "answer.cap" => "cap",
+            "clock.skew" => "skew",
+            "overlap.shortened" => "overlap-shortened",
+            _ => "notice",
+        });
+    }
+    let names: BTreeSet<_> = batch.counters.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), batch.counters.len());
+    if batch.counters.iter().any(|(name, _)| *name == "splits") {
+        reached.insert("split");
+    }
+    let state = check_checkpoint(&batch.checkpoint, setup);
+    if state.frozen {
+        reached.insert("frozen");
+    }
+    let earlier = before.checkpoint.and_then(|text| State::from_text(text, &setup.config.identity()).ok());
+    if let Some(earlier) = earlier {
+        assert!(state.watermark >= earlier.watermark, "the watermark went back");
+        // Where the local clock is ahead, the first answer moves a start before now.
+        assert!(state.start == earlier.start || (!earlier.anchored && state.start < earlier.start));
+        assert_eq!(state.bound, earlier.bound);
+    }
+    assert!(batch.watermark.is_none_or(|watermark| watermark > state.start));
+    check_progress(batch, before, &state, reached);
+}
+
+/// Rule 16: who polls again at once gets on.
+fn check_progress(batch: &Batch, before: &Before<'_>, state: &State, reached: &mut Reached) {
+    match batch.next {
+        NextPoll::Now => {}
+        NextPoll::After(wait) => {
+            assert!(wait <= 24 * 3600 * 1_000_000_000, "{wait}");
+            reached.insert("after");
+            return;
+        }
+        NextPoll::Ended => {
+            reached.insert("ended");
+            return;
+        }
+    }
+    let has_moved = before.checkpoint != Some(batch.checkpoint.as_str());
+    let is_new = batch.events.iter().any(|event| !before.delivered.contains(&event.key)) || !batch.gaps.is_empty();
+    if before.is_fresh {
+        // More rows on one tick than the ring holds: docs/pull-engine.md tells that they are out of reach.
+        let one_tick = state.frozen && state.round.is_some_and(|round| round.end.0 - round.at.0 == 1);
+        assert!(has_moved || one_tick, "a fresh instance stands still at {}", batch.checkpoint);
+        if !has_moved {
+            reached.insert("one-tick-too-full");
+        }
+    } else {
+        assert!(has_moved || is_new, "the instance stands still at {}: {:?}", batch.checkpoint, batch.events);
+        if !has_moved {
+            reached.insert("events-alone");
+        }
+    }
+}
+
+fn check_event(event: &Event, fed: &[Vec<u8>], setup: &Setup) {
+    let Event { key, subject, body, attributes, .. } = event;
+    assert!(!key.is_empty() && !subject.is_empty() && !body.is_empty());
+    let names: BTreeSet<_> = attributes.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), attributes.len());
+    if setup.config.format == Format::Csv {
+        let row = std::str::from_utf8(body);
+        let columns = row.map(|row| row.split('"').step_by(2).map(|outside| outside.matches(',').count()).sum());
+        assert_eq!(columns, Ok(50), "{}", String::from_utf8_lossy(body));
+        return;
+    }
+    assert!(body.len() <= setup.limits.event_bytes.min(MAX_EVENT_BYTES));
+    let shown = String::from_utf8_lossy(body);
+    assert!(fed.iter().any(|fed| canary::find(fed, body).is_some()), "{shown} is no piece of an answer");
+    let is_json = serde_json::from_slice::<&RawValue>(body).is_ok();
+    assert!(is_json || std::str::from_utf8(body).is_err(), "{shown} is no JSON");
+}
+
+fn check_gap(gap: &Gap, reached: &mut Reached) {
+    canary::check(gap);
+    assert!(gap.since < gap.until && !gap.key.is_empty() && !gap.detail.is_empty(), "{gap:?}");
+    reached.insert(match gap.cause {
+        GapCause::Truncated => "gap-truncated",
+        GapCause::Unreadable if gap.detail.contains("larger than") => "gap-oversize",
+        GapCause::Unreadable => "gap-unreadable",
+        GapCause::Partial => "gap-partial",
+        GapCause::Other(_) | GapCause::Expired => "gap-other",
+    });
+}
+
+/// A checkpoint is short enough, holds no secret, says what it says, and a fresh instance reads on from it.
+pub(super) fn check_checkpoint(text: &str, setup: &Setup) -> State {
+    assert!(text.len() <= setup.limits.checkpoint_bytes.min(MAX_CHECKPOINT_BYTES), "{} bytes", text.len());
+    canary::check_text(text);
+    if !setup.is_probe {
+        let machine = setup.machine(&Position::Resume(Some(text.to_owned())));
+        assert!(machine.is_at(&Position::Resume(Some(text.to_owned()))) && !machine.wants_body());
+    }
+    let state = State::from_text(text, &setup.config.identity()).expect("a checkpoint is read back");
+    assert_eq!(state.to_text(), text);
+    state
+}
+
+pub(super) fn check_told(failure: &Failure, budget: Budget, setup: &Setup, reached: &mut Reached) {
+    let mut failure = failure.clone();
+    if let Some(text) = failure.fault_mut().and_then(|fault| fault.checkpoint.take()) {
+        check_checkpoint(&text, setup);
+        reached.insert("learned-from-failure");
+    }
+    assert!(!matches!(failure, Failure::Internal(_)), "{failure:?}");
+    if let Failure::BudgetTooSmall(needed) = failure {
+        let grows = needed.max_events >= budget.max_events
+            && needed.max_bytes >= budget.max_bytes
+            && needed.max_requests >= budget.max_requests
+            && needed.max_duration >= budget.max_duration;
+        assert!(grows && needed != budget, "{budget:?}, {needed:?}");
+    }
+    reached.insert(check_failure(failure));
+}
