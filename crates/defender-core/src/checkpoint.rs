@@ -42,9 +42,9 @@ pub struct State {
     pub cap: Option<u32>,
     /// So many rows in an answer were proven to be all of them.
     pub whole: u32,
-    /// How often in a row the present slice failed.
+    /// How often in a row the present slice failed; see `progress::PATIENCE`.
     pub failures: u32,
-    /// How often it failed while its neighbour could be read.
+    /// How often it failed, one tick long, while its neighbour could be read.
     pub strikes: u32,
     /// Whether the ring was too full for the keys of the present slice: then they are not all in it.
     pub frozen: bool,

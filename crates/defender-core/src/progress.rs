@@ -5,7 +5,7 @@ use crate::config::{Config, Start};
 use crate::ring::Ring;
 use crate::tick::{Tick, Ticks};
 
-/// How often a slice fails, halved each time, before its neighbour is tried.
+/// How often a slice fails before its neighbour is tried. One more in `failures` means that the neighbour was read.
 pub(crate) const PATIENCE: u32 = 3;
 
 impl State {
@@ -69,7 +69,7 @@ impl State {
             let newest = self.bound.map_or(newest, |bound| newest.min(bound));
             // A clock that was set back leaves what has been read before: that may be read again.
             let until = newest.max(self.cursor);
-            let from = self.cursor.minus(config.overlap).max(self.reread).max(self.start).min(self.cursor);
+            let from = self.reread.min(self.cursor);
             if from < until {
                 self.begin_slice(from, until);
             }
@@ -98,14 +98,17 @@ impl State {
 
     /// The slice has been read: `rows` came, in an answer that the service dated `date`.
     pub fn complete(&mut self, config: &Config, now: Tick, date: Option<Tick>, rows: u32) {
-        let Some(Round { until, end, .. }) = self.round else { return };
+        let Some(Round { until, at, end }) = self.round else { return };
         let service_now = date.unwrap_or(now);
-        self.cursor = self.cursor.max(end.min(service_now.minus(config.settle)));
+        // What lies before this slice was read earlier: this answer tells nothing of it, so nothing is passed over.
+        if at <= self.cursor {
+            self.cursor = self.cursor.max(end.min(service_now.minus(config.settle)));
+        }
         // What was visible longer ago than the overlap has shown up by now, if it ever does.
         let settled = service_now.min(now).minus(config.settle).minus(config.overlap);
-        self.reread = self.reread.max(settled);
         let read = end.min(settled);
-        if read > self.start {
+        if at <= self.reread && read > self.reread {
+            self.reread = read;
             self.watermark = self.watermark.max(Some(read));
         }
         self.ring.forget_before(end.min(self.reread));

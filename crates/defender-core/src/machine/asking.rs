@@ -3,6 +3,7 @@
 use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
 use crate::http::Request;
+use crate::progress::PATIENCE;
 use crate::query::{Query, detections_request};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::token_request;
@@ -99,6 +100,9 @@ impl Machine {
                 }
                 let Some(round) = state.round(&self.config, now.wall) else { return (None, NextPoll::After(wait)) };
                 let limit = self.config.limit;
+                if state.failures == PATIENCE {
+                    return (Some(neighbour(round, limit)), NextPoll::Now);
+                }
                 (Some(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit }), NextPoll::Now)
             }
         }
@@ -129,15 +133,6 @@ impl Machine {
         detections_request(&self.config, &query, bearer)
     }
 
-    /// A slice beside the present one. Their requests, each a tick wider than its slice, have no tick in common.
-    pub(super) fn neighbour(&self) -> Option<Ask> {
-        let Round { until, at, end } = self.state.as_ref()?.round?;
-        let (before, after) = (at.minus(APART), end.plus(APART));
-        let (since, until) =
-            if after < until { (after, after.plus(NEIGHBOUR).min(until)) } else { (before.minus(NEIGHBOUR), before) };
-        Some(Ask { purpose: Purpose::Neighbour, since, until, limit: self.config.limit })
-    }
-
     /// The answer of a single request was lost with the instance that read it.
     fn give_up_answer(&mut self, now: Now) -> Output {
         self.lost_answer = false;
@@ -158,6 +153,15 @@ impl Machine {
         }
         self.finish(NextPoll::Ended)
     }
+}
+
+/// A slice beside the present one. Their requests, each a tick wider than its slice, have no tick in common.
+fn neighbour(round: Round, limit: Option<u32>) -> Ask {
+    let Round { until, at, end } = round;
+    let (before, after) = (at.minus(APART), end.plus(APART));
+    let (since, until) =
+        if after < until { (after, after.plus(NEIGHBOUR).min(until)) } else { (before.minus(NEIGHBOUR), before) };
+    Ask { purpose: Purpose::Neighbour, since, until, limit }
 }
 
 fn single(config: &crate::config::Config, state: &State, now: Now) -> Ask {

@@ -1,12 +1,16 @@
 //! What a failure changes, and when it is told.
 
-use crate::contract::{Diagnostic, Failure, Fault, Level, NextPoll};
+use crate::contract::{Diagnostic, Failure, Fault, Gap, GapCause, Level, NextPoll};
 use crate::failure::transport_failure;
 use crate::http::{TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
 use crate::tick::{Now, Tick};
 
+use super::deliver::KIND;
 use super::{Ask, Embargo, Machine, Mode, Output, Purpose};
+
+/// How often a slice of one tick must fail beside a neighbour that can be read before it is given up.
+const STRIKES: u32 = 3;
 
 impl Machine {
     pub(super) fn token_transport_failed(&mut self, failure: &TransportFailure) {
@@ -37,35 +41,55 @@ impl Machine {
         }
     }
 
-    /// A failure that a shorter slice may cure.
-    fn slice_failed(&mut self, ask: &Ask, failure: Failure) {
+    /// A failure that a shorter slice may cure. After some of them in a row the neighbour is asked before the slice: where
+    /// that one can be read, the fault lies in the slice, and there is no need to wait.
+    fn slice_failed(&mut self, ask: &Ask, mut failure: Failure) {
         if !matches!(ask.purpose, Purpose::Slice | Purpose::Check) {
             return self.give_up(ask, failure);
         }
         let was_frozen = self.drop_answer();
         let Some(state) = &mut self.state else { return };
-        state.failures = state.failures.saturating_add(1);
-        let has_patience = state.failures < PATIENCE;
-        if has_patience && !was_frozen {
-            state.halve();
+        let is_alone = state.failures > PATIENCE;
+        state.failures = if is_alone { PATIENCE } else { state.failures + 1 };
+        let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && state.halve());
+        if is_alone && !is_halved {
+            self.strike(failure.fault_mut().map_or("", |fault| &fault.message));
         }
-        let can_ask = self.poll.requests < self.poll.budget.max_requests;
-        match self.neighbour().filter(|_| can_ask && !has_patience) {
-            Some(neighbour) => {
-                self.slice_failure = Some(failure);
-                self.follow_ups.push_back(neighbour);
-            }
-            None => self.failing = Some(failure),
+        if !is_alone || delay_of(&failure).is_some() {
+            self.failing = Some(failure);
         }
     }
 
-    /// Tells a failure; that of a slice, where its neighbour failed as well.
+    /// A slice of one tick failed beside a neighbour that could be read; after some of these it is given up.
+    fn strike(&mut self, why: &str) {
+        let Some(state) = &mut self.state else { return };
+        state.strikes += 1;
+        if state.strikes < STRIKES {
+            return;
+        }
+        let Some(round) = state.round else { return };
+        self.poll.gaps.push(Gap {
+            key: format!("gap:unreadable:{}:{}", round.at, round.end),
+            kind: KIND,
+            since: round.at,
+            until: round.end,
+            cause: GapCause::Unreadable,
+            subject: None,
+            detail: format!("the service keeps failing on this range alone: {why}"),
+        });
+        self.close_slice_as_it_is();
+    }
+
+    /// Tells a failure that asking for less does not cure.
     fn give_up(&mut self, ask: &Ask, failure: Failure) {
         self.drop_answer();
-        self.failing = Some(match (ask.purpose, self.slice_failure.take(), failure) {
-            (Purpose::Neighbour, Some(of_slice), Failure::Unavailable(_)) => of_slice,
-            (_, _, failure) => failure,
-        });
+        if ask.purpose == Purpose::Neighbour
+            && let Some(state) = &mut self.state
+        {
+            // The service is down, or the fault lies in the neighbour: the slice has its turn again.
+            state.failures = PATIENCE - 1;
+        }
+        self.failing = Some(failure);
     }
 
     /// Ends the poll with a failure: after the batch that was gathered before it, or with what was learned from it.

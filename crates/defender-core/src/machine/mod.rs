@@ -88,8 +88,6 @@ pub struct Machine {
     follow_ups: VecDeque<Ask>,
     /// The answer that the follow-ups check for having been cut.
     suspect: Option<Suspect>,
-    /// Why the present slice could not be read, while its neighbour is tried.
-    slice_failure: Option<Failure>,
     /// A record that did not fit the last batch.
     held: Option<Held>,
     /// What ends the poll.
@@ -215,7 +213,6 @@ impl Machine {
             phase: Phase::Idle,
             follow_ups: VecDeque::new(),
             suspect: None,
-            slice_failure: None,
             held: None,
             failing: None,
             embargo: None,

@@ -4,6 +4,7 @@ use crate::answer::{AnswerReader, Found};
 use crate::contract::{Gap, GapCause, Level, NextPoll};
 use crate::failure::{api_failure, not_detections};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
+use crate::progress::PATIENCE;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::read_token;
 
@@ -18,9 +19,6 @@ const EXCERPT: usize = 1024;
 
 /// From which difference on the two clocks are worth a notice, in ticks.
 const NOTABLE_SKEW: i64 = 60 * TICKS_PER_SECOND;
-
-/// How often a slice of one tick must fail beside a neighbour that can be read before it is given up.
-const STRIKES: u32 = 3;
 
 /// An answer that is being read.
 #[derive(Debug)]
@@ -285,7 +283,11 @@ impl Machine {
                     self.is_whole(now);
                 }
             }
-            Purpose::Neighbour => self.neighbour_was_read(),
+            Purpose::Neighbour => {
+                if let Some(state) = &mut self.state {
+                    state.failures = PATIENCE + 1;
+                }
+            }
         }
     }
 
@@ -369,7 +371,6 @@ impl Machine {
     fn close_slice(&mut self, now: Now, date: Option<Tick>, rows: u32) {
         self.follow_ups.clear();
         self.suspect = None;
-        self.slice_failure = None;
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         state.complete(&self.config, now.wall, date, rows);
@@ -378,37 +379,10 @@ impl Machine {
     }
 
     /// The slice is left behind with a gap: what it moves is no more than its end.
-    fn close_slice_as_it_is(&mut self) {
+    pub(super) fn close_slice_as_it_is(&mut self) {
         let Some(end) = self.state.as_ref().and_then(|state| state.round).map(|round| round.end) else { return };
         let now = Now { wall: end.plus(self.config.settle), monotonic: 0 };
         self.close_slice(now, None, u32::MAX);
-    }
-
-    /// A slice keeps failing and its neighbour does not: the fault lies in the slice.
-    fn neighbour_was_read(&mut self) {
-        self.follow_ups.clear();
-        let Some(state) = &mut self.state else { return };
-        if state.halve() {
-            self.slice_failure = None;
-            return;
-        }
-        state.strikes += 1;
-        if state.strikes < STRIKES {
-            return;
-        }
-        let Some(round) = state.round else { return };
-        let why =
-            self.slice_failure.take().and_then(|mut failure| failure.fault_mut().map(|fault| fault.message.clone()));
-        self.poll.gaps.push(Gap {
-            key: format!("gap:unreadable:{}:{}", round.at, round.end),
-            kind: KIND,
-            since: round.at,
-            until: round.end,
-            cause: GapCause::Unreadable,
-            subject: None,
-            detail: format!("the service keeps failing on this range alone: {}", why.unwrap_or_default()),
-        });
-        self.close_slice_as_it_is();
     }
 
     fn note_probe(&mut self, rows: u32) {
