@@ -378,10 +378,10 @@ impl Machine {
         self.close_frozen_slice(round.end);
     }
 
-    /// The slice is left behind with a gap: what it moves is no more than its end.
+    /// The slice is left behind with a gap, which covers it: nothing of it is asked for again.
     pub(super) fn close_slice_as_it_is(&mut self) {
         let Some(end) = self.state.as_ref().and_then(|state| state.round).map(|round| round.end) else { return };
-        let now = Now { wall: end.plus(self.config.settle), monotonic: 0 };
+        let now = Now { wall: end.plus(self.config.settle).plus(self.config.overlap), monotonic: 0 };
         self.close_slice(now, None, u32::MAX);
     }
 
