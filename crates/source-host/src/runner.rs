@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
-use crate::bindings::{Batch, Budget, Delay, Diagnostic, Failure, Fault, Instant, Level, NextPoll, Payload, Position};
+use crate::bindings::{
+    AccessPlan, Batch, Budget, Delay, Diagnostic, Failure, Fault, Instant, Level, NextPoll, Payload, Position,
+};
 use crate::instance::CallError;
 use crate::sink::SinkError;
 use crate::source::Source;
@@ -36,7 +38,7 @@ pub struct RunOptions {
     pub identity: String,
     /// Identities whose checkpoints the source reads on from, from the plan.
     pub accepts: Vec<String>,
-    /// A hash of the effective configuration.
+    /// A hash of the effective configuration; where it is another one than at the last run, that is logged.
     pub config_digest: String,
     /// What one poll may bring.
     pub budget: Budget,
@@ -46,6 +48,28 @@ pub struct RunOptions {
     pub range: Option<(Instant, Instant)>,
     /// Whether the checkpoint is of use once the source ended: not where the same range may be asked for again.
     pub forget_at_end: bool,
+}
+
+impl RunOptions {
+    /// What one poll may bring, where nothing is said. Small batches cost no time, and large ones memory: a batch is
+    /// there three times for a moment, in the component, in the host and as lines.
+    pub const BUDGET: Budget =
+        Budget { max_events: 256, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
+
+    /// A run without an end of its own.
+    #[must_use]
+    pub fn of(name: &str, plan: &AccessPlan) -> Self {
+        Self {
+            name: name.to_owned(),
+            identity: plan.identity.clone(),
+            accepts: plan.accepts.clone(),
+            config_digest: String::new(),
+            budget: Self::BUDGET,
+            once: false,
+            range: None,
+            forget_at_end: false,
+        }
+    }
 }
 
 /// How a run ended that did not fail.

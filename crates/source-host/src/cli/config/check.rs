@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use source_host::{Budget, Limits, Origin, Timeouts};
+use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
 use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretFrom, SourceTable};
@@ -17,10 +17,8 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
-/// What one poll may bring, where nothing is said. Small batches cost no time, and large ones memory: a batch is there
-/// three times for a moment, in the component, in the host and as lines.
-const BUDGET: Budget =
-    Budget { max_events: 256, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
+/// What one poll may bring, where nothing is said.
+const BUDGET: Budget = RunOptions::BUDGET;
 
 /// The largest batch of bodies: it is copied out of the component at once.
 const MOST_BYTES: u64 = 256 << 20;
