@@ -5,6 +5,7 @@
 
 pub mod aadsts;
 pub mod answer;
+mod base64;
 pub mod checkpoint;
 pub mod config;
 pub mod contract;
