@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use twox_hash::XxHash64;
 
 use crate::contract::{Failure, Fault};
+use crate::failure;
 use crate::json::{Node, quote};
 use crate::ring::Ring;
 use crate::tick::{Tick, Ticks};
@@ -126,7 +127,7 @@ impl State {
         if written_for != identity {
             return Err(unusable(
                 "checkpoint.foreign",
-                format!("the checkpoint belongs to `{written_for}`, and this source is `{identity}`"),
+                format!("the checkpoint belongs to `{}`, and this source is `{identity}`", failure::quote(&written_for, &[])),
                 "give each tenant and API a state of its own; to begin anew on purpose, remove the stored checkpoint",
             ));
         }
@@ -155,7 +156,7 @@ fn read(text: &str) -> Result<Members, Failure> {
         return Err(if format.starts_with("defender-source/") {
             unusable(
                 "checkpoint.version",
-                format!("the checkpoint has the format `{format}`, and this version reads `{FORMAT}`"),
+                format!("the checkpoint has the format `{}`, and this version reads `{FORMAT}`", failure::quote(&format, &[])),
                 "run the version that wrote it, or a later one",
             )
         } else {
@@ -342,6 +343,9 @@ mod tests {
         assert_eq!(code(&text.replace("defender-source/1", "defender-source/2")), "checkpoint.version");
         let other = State { identity: "microsoft-defender/siem/other".to_owned(), ..state() };
         assert_eq!(code(&other.to_text()), "checkpoint.foreign");
+        let escape = State { identity: "an\u{1b}[31mother".to_owned(), ..state() };
+        let told = format!("{:?}", State::from_text(&escape.to_text(), "x"));
+        assert!(told.contains("`an [31mother`"), "{told}");
     }
 
     #[test]

@@ -28,10 +28,11 @@ impl<'a> Reader<'a> {
             }
             // A name too long or too odd to be shown is pointed at by the object that holds it.
             let at = if shown_name(name) == *name { self.at(name) } else { self.pointer.to_owned() };
-            if self.members[..index].iter().any(|(earlier, _)| earlier == name) {
-                problems.add(&at, "is there twice", "Keep one of the two.");
-            } else if let Some(member) = members::find(self.table, name) {
-                if *value == Node::Null {
+            let is_there_twice = self.members[..index].iter().any(|(earlier, _)| earlier == name);
+            if let Some(member) = members::find(self.table, name) {
+                if is_there_twice {
+                    problems.add(&at, "is there twice", "Keep one of the two.");
+                } else if *value == Node::Null {
                     problems.add(&at, "is null", if_null(member));
                 }
             } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| self.is_root() && later == name) {

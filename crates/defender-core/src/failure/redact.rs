@@ -34,9 +34,9 @@ pub(crate) fn redact(text: &str, secrets: &[&Secret]) -> String {
     text
 }
 
-/// Replaces what a cut left of a secret, at the end of the text and before each ellipsis.
+/// Replaces what a cut left of a secret: at the end of the text, before each ellipsis, and where a quotation ends.
 fn redact_cut(text: &mut String, secret: &str) {
-    let mut cuts: Vec<usize> = text.match_indices('…').map(|(at, _)| at).collect();
+    let mut cuts: Vec<usize> = text.match_indices(['…', '"']).map(|(at, _)| at).collect();
     cuts.push(text.len());
     for cut in cuts.into_iter().rev() {
         let left = (CUT_SECRET..secret.len())
@@ -114,6 +114,7 @@ mod tests {
     fn the_beginning_of_a_secret_goes_where_the_text_was_cut() {
         let secret = Secret::new("abcdefghijklmnop");
         assert_eq!(redact("it is abcdefghij… and abcdefghijkl", &[&secret]), "it is [redacted]… and [redacted]");
+        assert_eq!(redact("it said \"abcdefghijkl\".", &[&secret]), "it said \"[redacted]\".");
         assert_eq!(redact("it is abcdefg", &[&secret]), "it is abcdefg");
     }
 
