@@ -25,7 +25,7 @@ pub fn configuration(data: &[u8]) -> Reached {
                 if is_whole {
                     check_diagnostic(problem);
                 }
-                assert!(problem.code.starts_with("config."), "{}", problem.code);
+                assert!(problem.code.starts_with("config."), "{problem:?}");
                 assert!(!problem.message.is_empty() && problem.message.len() < 4096, "{}", problem.message.len());
             }
             return Reached::from(["refused"]);

@@ -6,9 +6,9 @@ use defender_core::MAX_EVENT_BYTES;
 use defender_core::checkpoint::{MAX_CHECKPOINT_BYTES, State};
 use defender_core::config::Format;
 use defender_core::contract::{Batch, Budget, Event, Failure, Gap, GapCause, NextPoll, Position};
-use serde_json::value::RawValue;
 
 use super::setup::Setup;
+use crate::answer::is_json;
 use crate::failure::{check as check_failure, check_diagnostic};
 use crate::{Reached, canary};
 
@@ -108,8 +108,7 @@ fn check_event(event: &Event, fed: &[Vec<u8>], setup: &Setup) {
     assert!(body.len() <= setup.limits.event_bytes.min(MAX_EVENT_BYTES));
     let shown = String::from_utf8_lossy(body);
     assert!(fed.iter().any(|fed| canary::find(fed, body).is_some()), "{shown} is no piece of an answer");
-    let is_json = serde_json::from_slice::<&RawValue>(body).is_ok();
-    assert!(is_json || std::str::from_utf8(body).is_err(), "{shown} is no JSON");
+    assert!(is_json(body), "{shown} is no JSON");
 }
 
 fn check_gap(gap: &Gap, reached: &mut Reached) {
