@@ -7,13 +7,22 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Appends the text of these bytes.
 pub(crate) fn encode(bytes: &[u8], out: &mut String) {
     let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let at = |index| u32::from(group.get(index).copied().unwrap_or_default());
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        let letters = [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift) as usize % 64]);
-        text.extend(letters.iter().take(group.len() + 1));
+    // Eight letters at a time: a checkpoint holds up to 190 KB, and every batch carries one.
+    let (groups, rest) = bytes.as_chunks::<6>();
+    for group in groups {
+        text.extend_from_slice(&letters(*group));
     }
+    let mut last = [0; 6];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    text.extend(letters(last).iter().take((rest.len() * 4).div_ceil(3)));
     out.push_str(str::from_utf8(&text).unwrap_or_default());
+}
+
+fn letters([a, b, c, d, e, f]: [u8; 6]) -> [u8; 8] {
+    let bits = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    [42, 36, 30, 24, 18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift) as usize % 64])
 }
 
 /// The bytes of a text; none for one that [`encode`] does not write.
