@@ -47,6 +47,10 @@ pub struct State {
     pub failures: u32,
     /// How often it failed, one tick long, while its neighbour could be read.
     pub strikes: u32,
+    /// How often the neighbour failed as well.
+    pub turns: u32,
+    /// The shortest slice that a failing one is halved to, in ticks. It grows along a range that is given up.
+    pub grain: Ticks,
     /// Whether the ring was too full for the keys of the present slice: then they are not all in it.
     pub frozen: bool,
     /// A single request that was sent, and when.
@@ -96,10 +100,15 @@ impl State {
         if let Some(cap) = self.cap {
             write!(out, ",\"cap\":{cap}")?;
         }
-        for (name, count) in [("whole", self.whole), ("failures", self.failures), ("strikes", self.strikes)] {
+        for (name, count) in
+            [("whole", self.whole), ("failures", self.failures), ("strikes", self.strikes), ("turns", self.turns)]
+        {
             if count > 0 {
                 write!(out, ",\"{name}\":{count}")?;
             }
+        }
+        if self.grain > 1 {
+            write!(out, ",\"grain\":{}", self.grain)?;
         }
         if let Some(asked) = self.asked {
             write!(out, ",\"asked\":\"{asked}\"")?;
@@ -127,7 +136,10 @@ impl State {
         if written_for != identity {
             return Err(unusable(
                 "checkpoint.foreign",
-                format!("the checkpoint belongs to `{}`, and this source is `{identity}`", failure::quote(&written_for, &[])),
+                format!(
+                    "the checkpoint belongs to `{}`, and this source is `{identity}`",
+                    failure::quote(&written_for, &[])
+                ),
                 "give each tenant and API a state of its own; to begin anew on purpose, remove the stored checkpoint",
             ));
         }
@@ -139,7 +151,12 @@ impl State {
     fn is_sound(&self) -> bool {
         let round_is_sound = self.round.is_none_or(|round| round.at < round.end && round.end <= round.until);
         let bound_is_sound = self.bound.is_none_or(|bound| self.start < bound);
-        round_is_sound && bound_is_sound && self.start <= self.cursor && self.length > 0 && self.cap != Some(0)
+        round_is_sound
+            && bound_is_sound
+            && self.start <= self.cursor
+            && self.length > 0
+            && self.grain > 0
+            && self.cap != Some(0)
     }
 }
 
@@ -156,7 +173,10 @@ fn read(text: &str) -> Result<Members, Failure> {
         return Err(if format.starts_with("defender-source/") {
             unusable(
                 "checkpoint.version",
-                format!("the checkpoint has the format `{}`, and this version reads `{FORMAT}`", failure::quote(&format, &[])),
+                format!(
+                    "the checkpoint has the format `{}`, and this version reads `{FORMAT}`",
+                    failure::quote(&format, &[])
+                ),
                 "run the version that wrote it, or a later one",
             )
         } else {
@@ -186,11 +206,13 @@ impl Members {
             reread: self.required("reread", stamp)?,
             watermark: self.optional("watermark", stamp)?,
             round: self.optional("round", round)?,
-            length: self.required("length", |node| Ticks::try_from(whole(node)?).ok())?,
+            length: self.required("length", ticks)?,
             cap: self.optional("cap", count)?,
             whole: self.optional("whole", count)?.unwrap_or_default(),
             failures: self.optional("failures", count)?.unwrap_or_default(),
             strikes: self.optional("strikes", count)?.unwrap_or_default(),
+            turns: self.optional("turns", count)?.unwrap_or_default(),
+            grain: self.optional("grain", ticks)?.unwrap_or(1),
             frozen: self.optional("frozen", flag)?.unwrap_or_default(),
             asked: self.optional("asked", stamp)?,
             answered: self.optional("answered", flag)?.unwrap_or_default(),
@@ -214,6 +236,10 @@ impl Members {
         let at = self.0.iter().position(|(given, _)| given == name)?;
         Some(self.0.remove(at).1)
     }
+}
+
+fn ticks(node: Node) -> Option<Ticks> {
+    Ticks::try_from(whole(node)?).ok()
 }
 
 fn string(node: Node) -> Option<String> {
@@ -298,6 +324,8 @@ mod tests {
             whole: 1200,
             failures: 1,
             strikes: 2,
+            turns: 3,
+            grain: 4,
             frozen: true,
             asked: Some(tick("2026-01-01T12:00:00Z")),
             answered: true,

@@ -31,6 +31,8 @@ impl State {
             whole: 0,
             failures: 0,
             strikes: 0,
+            turns: 0,
+            grain: 1,
             frozen: false,
             asked: None,
             answered: false,
@@ -96,6 +98,15 @@ impl State {
         true
     }
 
+    /// The slice is left behind, since a gap covers it. A range that is given up again and again is given up in ever longer
+    /// pieces, or it would never end.
+    pub fn pass_over(&mut self, config: &Config) {
+        let Some(Round { end, .. }) = self.round else { return };
+        let grain = self.grain.saturating_mul(2).min(config.slice);
+        self.complete(config, end.plus(config.settle).plus(config.overlap), None, 0);
+        self.grain = grain;
+    }
+
     /// The slice has been read: `rows` came, in an answer that the service dated `date`.
     pub fn complete(&mut self, config: &Config, now: Tick, date: Option<Tick>, rows: u32) {
         let Some(Round { until, at, end }) = self.round else { return };
@@ -116,6 +127,8 @@ impl State {
         // After a slice that failed on its own, the next one has less patience: the fault may lie there.
         self.failures = if self.failures >= PATIENCE { PATIENCE - 1 } else { 0 };
         self.strikes = 0;
+        self.turns = 0;
+        self.grain = 1;
         self.length = self.grown(rows).min(config.slice);
         if end < until {
             self.begin_slice(end, until);

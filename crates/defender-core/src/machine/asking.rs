@@ -13,7 +13,7 @@ use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 /// How long a neighbour of a failing slice is.
 const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 
-/// How many ticks lie between a slice and its neighbour.
+/// How many ticks lie between a slice and its nearest neighbour: their requests, each a tick wider, share none.
 const APART: i64 = 3;
 
 /// How far the smallest call of a probe looks back.
@@ -101,7 +101,7 @@ impl Machine {
                 let Some(round) = state.round(&self.config, now.wall) else { return (None, NextPoll::After(wait)) };
                 let limit = self.config.limit;
                 if state.failures == PATIENCE {
-                    return (Some(neighbour(round, limit)), NextPoll::Now);
+                    return (Some(neighbour(round, state.turns, limit)), NextPoll::Now);
                 }
                 (Some(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit }), NextPoll::Now)
             }
@@ -155,12 +155,17 @@ impl Machine {
     }
 }
 
-/// A slice beside the present one. Their requests, each a tick wider than its slice, have no tick in common.
-fn neighbour(round: Round, limit: Option<u32>) -> Ask {
+/// A short range at some distance from the slice. Each turn goes farther away, after the slice and before it by turns,
+/// since what makes the slice fail may reach beyond it.
+fn neighbour(round: Round, turns: u32, limit: Option<u32>) -> Ask {
     let Round { until, at, end } = round;
-    let (before, after) = (at.minus(APART), end.plus(APART));
-    let (since, until) =
-        if after < until { (after, after.plus(NEIGHBOUR).min(until)) } else { (before.minus(NEIGHBOUR), before) };
+    let distance = if turns < 2 { APART } else { NEIGHBOUR.saturating_mul(1 << turns.min(24)) };
+    let (before, after) = (at.minus(distance), end.plus(distance));
+    let (since, until) = if turns % 2 == 0 && after < until {
+        (after, after.plus(NEIGHBOUR).min(until))
+    } else {
+        (before.minus(NEIGHBOUR), before)
+    };
     Ask { purpose: Purpose::Neighbour, since, until, limit }
 }
 

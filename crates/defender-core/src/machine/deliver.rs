@@ -31,16 +31,16 @@ impl Machine {
             return Taken::Done { is_new: false };
         }
         self.poll.counters.rows += 1;
-        let lies_inside = row.processed.is_some_and(|at| ask.since <= at && at < ask.until);
+        // A check covers a part of the slice; every row of the slice that it shows is the slice's.
+        let slice = self.state.as_ref().and_then(|state| state.round).filter(|_| ask.purpose == Purpose::Check);
+        let (since, until) = slice.map_or((ask.since, ask.until), |round| (round.at, round.end));
+        let lies_inside = row.processed.is_some_and(|at| since <= at && at < until);
         let is_bounded = ask.purpose != Purpose::Single;
         // The tick on each side belongs to the neighbours, which ask for it as well.
-        if is_bounded
-            && !lies_inside
-            && row.processed.is_some_and(|at| ask.since.minus(1) <= at && at <= ask.until.plus(1))
-        {
+        if is_bounded && !lies_inside && row.processed.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
             return Taken::Done { is_new: false };
         }
-        let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(ask.until);
+        let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
         let event = self.event(&mut row, record);
         let fingerprint = fingerprint(&event.key);
         if let Some(state) = &mut self.state
@@ -134,9 +134,9 @@ impl Machine {
         let capacity = self.ring_bytes();
         while let Some(state) = &self.state
             && state.ring.encoded_bytes() + Ring::KEY_BYTES > capacity
-            && let Some((begins, ends)) = state.ring.oldest()
+            && let Some((_, ends)) = state.ring.oldest()
         {
-            self.make_room(begins, ends);
+            self.make_room(ends);
         }
         if let Some(state) = &mut self.state {
             state.ring.insert(fingerprint, at);
@@ -144,11 +144,11 @@ impl Machine {
     }
 
     /// Forgets the oldest minute. Before the present slice that shortens the overlap; in it, the checkpoint freezes.
-    fn make_room(&mut self, begins: Tick, ends: Tick) {
+    fn make_room(&mut self, ends: Tick) {
         let Some(state) = &mut self.state else { return };
         let slice_begins = state.round.map_or(Tick::MIN, |round| round.at);
         if ends <= slice_begins {
-            let since = begins.max(state.reread);
+            let since = state.reread;
             state.ring.forget_before(ends);
             if since < ends {
                 state.reread = ends;
@@ -210,9 +210,11 @@ impl Machine {
             && let Some(round) = state.round
             && let Some(first) = state.ring.forget_from(round.end)
             && first < round.at
+            && state.reread < round.at
         {
             // The minute of the seam held keys of what was read before: that cannot be read again without repeats.
-            state.reread = state.reread.max(round.at);
+            self.shorten_overlap(state.reread, round.at);
+            state.reread = round.at;
         }
     }
 

@@ -9,7 +9,7 @@ use crate::tick::{Now, Tick};
 use super::deliver::KIND;
 use super::{Ask, Embargo, Machine, Mode, Output, Purpose};
 
-/// How often a slice of one tick must fail beside a neighbour that can be read before it is given up.
+/// How often such a slice must fail beside a neighbour that can be read before it is given up.
 const STRIKES: u32 = 3;
 
 impl Machine {
@@ -51,7 +51,9 @@ impl Machine {
         let Some(state) = &mut self.state else { return };
         let is_alone = state.failures > PATIENCE;
         state.failures = if is_alone { PATIENCE } else { state.failures + 1 };
-        let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && state.halve());
+        // On its own a slice is halved down to its grain, so that little is given up with what cannot be read.
+        let is_grain = is_alone && state.round.is_some_and(|round| round.end.0 - round.at.0 <= state.grain);
+        let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && !is_grain && state.halve());
         if is_alone && !is_halved {
             self.strike(failure.fault_mut().map_or("", |fault| &fault.message));
         }
@@ -60,7 +62,7 @@ impl Machine {
         }
     }
 
-    /// A slice of one tick failed beside a neighbour that could be read; after some of these it is given up.
+    /// A slice that is not halved any more failed beside a neighbour that could be read; after some of these it is given up.
     fn strike(&mut self, why: &str) {
         let Some(state) = &mut self.state else { return };
         state.strikes += 1;
@@ -77,7 +79,7 @@ impl Machine {
             subject: None,
             detail: format!("the service keeps failing on this range alone: {why}"),
         });
-        self.close_slice_as_it_is();
+        self.give_up_slice();
     }
 
     /// Tells a failure that asking for less does not cure.
@@ -88,6 +90,7 @@ impl Machine {
         {
             // The service is down, or the fault lies in the neighbour: the slice has its turn again.
             state.failures = PATIENCE - 1;
+            state.turns = state.turns.saturating_add(1);
         }
         self.failing = Some(failure);
     }

@@ -1,6 +1,8 @@
 //! What comes back: the token, an error, an answer that is read as it arrives.
 
 use crate::answer::{AnswerReader, Found};
+use crate::checkpoint::State;
+use crate::config::Config;
 use crate::contract::{Gap, GapCause, Level, NextPoll};
 use crate::failure::{api_failure, not_detections};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
@@ -188,7 +190,13 @@ impl Machine {
                         reading.span = Some((least.min(at), greatest.max(at)));
                     }
                     match taken {
-                        Taken::Done { is_new } => reading.has_new |= is_new,
+                        Taken::Done { is_new } => {
+                            reading.has_new |= is_new;
+                            // At once, so that the checkpoint of this batch knows it.
+                            if is_new && reading.ask.purpose == Purpose::Check {
+                                self.learn_cap();
+                            }
+                        }
                         Taken::Held => {
                             let needed = self.held.as_ref().map_or(0, |held| held.event.body.len());
                             self.phase = Phase::Reading(reading);
@@ -277,7 +285,7 @@ impl Machine {
                 self.follow_ups.pop_front();
                 let Some(suspect) = self.suspect else { return };
                 if *has_new {
-                    self.learn_cap(suspect.rows);
+                    self.learn_cap();
                     self.split(ask, suspect.rows);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole(now);
@@ -298,7 +306,7 @@ impl Machine {
 
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
         let whole = self.state.as_ref().map_or(0, |state| state.whole);
-        rows >= self.limits.suspicious_rows && rows > whole && ask.until.0 - ask.since.0 > 1
+        rows >= self.limits.suspicious_rows && rows >= whole && ask.until.0 - ask.since.0 > 1
     }
 
     /// Asks what lies below the least and above the greatest stamp of an answer. Something new there means that the
@@ -326,10 +334,12 @@ impl Machine {
         self.close_slice(now, date, rows);
     }
 
-    fn learn_cap(&mut self, rows: u32) {
-        if let Some(state) = &mut self.state {
-            state.cap = Some(rows);
+    fn learn_cap(&mut self) {
+        let (Some(state), Some(Suspect { rows, .. })) = (&mut self.state, self.suspect) else { return };
+        if state.cap == Some(rows) {
+            return;
         }
+        state.cap = Some(rows);
         self.poll.note(
             Level::Warning,
             "answer.cap",
@@ -365,24 +375,26 @@ impl Machine {
             subject: None,
             detail: format!("the service cut its answer at {rows} rows, and all of them have one stamp"),
         });
-        self.close_slice_as_it_is();
+        self.give_up_slice();
     }
 
     fn close_slice(&mut self, now: Now, date: Option<Tick>, rows: u32) {
+        self.leave_slice(|state, config| state.complete(config, now.wall, date, rows));
+    }
+
+    /// A gap covers the slice: nothing of it is asked for again.
+    pub(super) fn give_up_slice(&mut self) {
+        self.leave_slice(State::pass_over);
+    }
+
+    fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
         self.follow_ups.clear();
         self.suspect = None;
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
-        state.complete(&self.config, now.wall, date, rows);
+        leave(state, &self.config);
         self.poll.ended_round = state.round.is_none();
         self.close_frozen_slice(round.end);
-    }
-
-    /// The slice is left behind with a gap, which covers it: nothing of it is asked for again.
-    pub(super) fn close_slice_as_it_is(&mut self) {
-        let Some(end) = self.state.as_ref().and_then(|state| state.round).map(|round| round.end) else { return };
-        let now = Now { wall: end.plus(self.config.settle).plus(self.config.overlap), monotonic: 0 };
-        self.close_slice(now, None, u32::MAX);
     }
 
     fn note_probe(&mut self, rows: u32) {

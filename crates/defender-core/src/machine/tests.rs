@@ -1,5 +1,7 @@
 //! The machine, driven by hand.
 
+mod caps;
+
 use super::*;
 use crate::contract::NextPoll;
 use crate::tick::TICKS_PER_SECOND;

@@ -1,0 +1,77 @@
+//! Answers that the service cuts without saying so.
+
+use super::*;
+
+/// A service with rows at these seconds after eleven, which shows no more than `cap` of them at a time.
+fn capped(rows: &[(i64, &str)], cap: usize, keeps_newest: bool) -> impl Fn(&str) -> Answer {
+    let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+    let mut rows: Vec<_> =
+        rows.iter().map(|(second, id)| (eleven.plus(second * TICKS_PER_SECOND), (*id).to_owned())).collect();
+    rows.sort();
+    move |url| {
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let (since, until) = (bound("sinceTimeUtc="), bound("untilTimeUtc="));
+        let mut inside: Vec<_> = rows.iter().filter(|(at, _)| since <= *at && *at <= until).collect();
+        if keeps_newest {
+            inside.reverse();
+        }
+        inside.truncate(cap);
+        let inside: Vec<_> = inside.iter().map(|(at, id)| row(id, &at.to_string())).collect();
+        ok(format!("[{}]", inside.join(",")))
+    }
+}
+
+fn rig(suspicious_rows: u32) -> Rig {
+    let mut rig = Rig::new(r#","start":"2026-01-01T11:00:00Z","overlap":"PT0S""#, &Position::Resume(None));
+    rig.machine.limits.suspicious_rows = suspicious_rows;
+    rig
+}
+
+/// The keys of everything up to the end of the round; a fresh instance for every poll where `is_fresh`.
+fn read(rig: &mut Rig, budget: Budget, is_fresh: bool, answer: impl Fn(&str) -> Answer) -> Vec<String> {
+    let mut keys = Vec::new();
+    loop {
+        let batch = rig.poll(budget, &answer).unwrap();
+        keys.extend(batch.events.into_iter().map(|event| event.subject));
+        if batch.next != NextPoll::Now {
+            keys.sort();
+            return keys;
+        }
+        if is_fresh {
+            let (config, limits) = (rig.machine.config.clone(), rig.machine.limits);
+            rig.machine = Machine::with_limits(config, &Position::Resume(Some(batch.checkpoint)), limits).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_whole_answer_of_as_many_rows_as_the_cap_does_not_hide_the_cap() {
+    let mut rig = rig(3);
+    rig.now.wall = Tick::parse("2026-01-01T11:10:00Z").unwrap();
+    let first = [(1, "a"), (2, "b"), (3, "c")];
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&first, 3, true)), ["a", "b", "c"]);
+    rig.now.wall = Tick::parse(NOW).unwrap();
+    let all = [(1, "a"), (2, "b"), (3, "c"), (1001, "d"), (1002, "e"), (1003, "f"), (1004, "g"), (1005, "h")];
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&all, 3, true)), ["d", "e", "f", "g", "h"]);
+}
+
+#[test]
+fn a_cap_that_cuts_through_the_rows_of_one_tick_is_found() {
+    let rows = [(1, "a"), (1, "b"), (1, "c"), (1, "d"), (60, "e"), (61, "f")];
+    for keeps_newest in [true, false] {
+        assert_eq!(read(&mut rig(4), BUDGET, false, capped(&rows, 5, keeps_newest)), ["a", "b", "c", "d", "e", "f"]);
+    }
+}
+
+#[test]
+fn what_showed_a_cap_is_known_to_a_fresh_instance() {
+    let rows: Vec<_> = (0..26u8).map(|n| (i64::from(n) * 60, char::from(b'a' + n).to_string())).collect();
+    let rows: Vec<_> = rows.iter().map(|(at, id)| (*at, id.as_str())).collect();
+    let all: Vec<_> = rows.iter().map(|(_, id)| *id).collect();
+    for keeps_newest in [true, false] {
+        for max_events in 1..8 {
+            let budget = Budget { max_events, ..BUDGET };
+            assert_eq!(read(&mut rig(4), budget, true, capped(&rows, 6, keeps_newest)), all, "{max_events}");
+        }
+    }
+}
