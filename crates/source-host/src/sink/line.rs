@@ -43,7 +43,7 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
     push_time(out, ",\"visible\":", event.visible);
     out.extend_from_slice(b",\"body\":");
     match &event.body {
-        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text),
+        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text.as_bytes()),
         Payload::Text(text) => push_string(out, text),
         Payload::Binary(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
     }
@@ -86,16 +86,16 @@ fn is_json(content_type: &str) -> bool {
 
 fn push_bare(out: &mut Vec<u8>, event: &Event) {
     match &event.body {
-        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text),
+        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text.as_bytes()),
         // A line is a line: what is no JSON keeps its own escapes for breaks, if it has any.
         Payload::Text(text) => out.extend_from_slice(text.trim_end_matches(['\r', '\n']).as_bytes()),
-        Payload::Binary(bytes) => out.extend_from_slice(bytes),
+        // A single wrong byte makes JSON binary; it is one line all the same.
+        Payload::Binary(bytes) => push_json(out, bytes),
     }
 }
 
 /// Appends a record as it is, on one line: line breaks outside of strings go, and nothing else does.
-fn push_json(out: &mut Vec<u8>, json: &str) {
-    let bytes = json.as_bytes();
+fn push_json(out: &mut Vec<u8>, bytes: &[u8]) {
     if !bytes.contains(&b'\n') && !bytes.contains(&b'\r') {
         return out.extend_from_slice(bytes);
     }
@@ -106,7 +106,7 @@ fn push_json(out: &mut Vec<u8>, json: &str) {
             // No JSON has a line break inside a string, so this is text.
             b'\n' | b'\r' if in_string => {
                 out.truncate(start);
-                return push_string(out, json);
+                return push_string(out, &String::from_utf8_lossy(bytes));
             }
             b'\n' | b'\r' => continue,
             _ if escaped => escaped = false,
@@ -195,6 +195,14 @@ mod tests {
     fn a_pretty_record_loses_its_line_breaks_outside_strings_and_nothing_else() {
         let body = "{\r\n  \"a\": \"x\\\" {\\n\",\n\t\"b\": []\n}";
         assert_eq!(line(Shape::Bare, "application/json", body), "{  \"a\": \"x\\\" {\\n\",\t\"b\": []}");
+    }
+
+    #[test]
+    fn a_record_with_a_byte_that_is_no_utf_8_is_one_line_as_well() {
+        let odd = Event { body: Payload::Binary(b"{\n\"a\":\"\xFF\"\n}".to_vec()), ..event("application/json", "") };
+        let mut out = Vec::new();
+        push_event(&mut out, Shape::Bare, "tenant", &odd);
+        assert_eq!(out, b"{\"a\":\"\xFF\"}");
     }
 
     #[test]
