@@ -15,7 +15,7 @@ use crate::service::{Reply, Service};
 use crate::world::{HOUR, MINUTE, StartsAt, World};
 
 /// More polls than any run needs.
-const MOST_POLLS: u32 = 60_000;
+const MOST_POLLS: u32 = 20_000;
 
 /// How long the host backs off where it is told no delay.
 const BACK_OFFS: [Ticks; 4] = [10 * TICKS_PER_SECOND, MINUTE, 5 * MINUTE, HOUR / 2];
@@ -233,14 +233,9 @@ impl<'a> Host<'a> {
     /// Sees to it that there is a machine at the position; says whether it is a fresh one.
     fn prepare(&mut self) -> Result<bool, String> {
         let wants_fresh = self.random.chance(self.world.host.fresh);
-        let kept = self.machine.take().filter(|machine| machine.is_at(&self.position));
-        if let Some(machine) = kept {
-            if !wants_fresh {
-                self.met.add(Met::KeptPoll);
-                self.machine = Some(machine);
-                return Ok(false);
-            }
-            self.machine = Some(machine);
+        if !wants_fresh && self.machine.as_ref().is_some_and(|machine| machine.is_at(&self.position)) {
+            self.met.add(Met::KeptPoll);
+            return Ok(false);
         }
         self.met.add(Met::FreshPoll);
         self.body = None;
@@ -373,9 +368,12 @@ impl<'a> Host<'a> {
         if batch.next == NextPoll::Now && self.body.is_some() {
             self.met.add(Met::MidSlice);
         }
+        if let Ok(state) = State::from_text(&batch.checkpoint, &self.config.identity()) {
+            self.reference.sees(&state);
+        }
         self.reference.takes(&batch, self.clock.service, self.service.asked, &mut self.met)?;
         let next = batch.next;
-        if self.random.chance(self.world.host.slow_sink) {
+        if self.clock.service < self.world.quiet_from && self.random.chance(self.world.host.slow_sink) {
             self.met.add(Met::SlowSink);
             let minutes = self.random.pick(&[2, 30, 180]);
             self.clock.advance(minutes * MINUTE);
@@ -424,7 +422,6 @@ impl<'a> Host<'a> {
             return Err(format!("a secret is in the checkpoint: {text}"));
         }
         say!(self, "    checkpoint {}", text.split(",\"keys\"").next().unwrap_or_default());
-        self.reference.sees(&state);
         if let Some(before) = &self.state {
             self.compare(before.clone(), &state)?;
         }

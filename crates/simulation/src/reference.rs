@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use defender_core::checkpoint::State;
+use defender_core::checkpoint::{HEADER_BYTES, State};
 use defender_core::contract::{Batch, Event, Gap, GapCause};
 use defender_core::tick::Tick;
 
@@ -32,7 +32,7 @@ pub(crate) struct Reference<'a> {
     watermark: Tick,
     /// Everything before it, in the order of the history, has been judged.
     judged: usize,
-    /// Whether the ring could not hold a slice.
+    /// Whether the ring was so full that it may have lost keys of the slice that was being read.
     was_frozen: bool,
     knows_cap: bool,
 }
@@ -83,7 +83,8 @@ impl<'a> Reference<'a> {
 
     /// A state that was handed out.
     pub(crate) fn sees(&mut self, state: &State) {
-        self.was_frozen |= state.frozen;
+        let capacity = self.world.limits.checkpoint_bytes - HEADER_BYTES;
+        self.was_frozen |= state.frozen || state.ring.encoded_bytes() > capacity / 2;
         self.knows_cap |= state.cap.is_some();
     }
 
@@ -95,11 +96,11 @@ impl<'a> Reference<'a> {
         asked: (Tick, Tick),
         met: &mut Coverage,
     ) -> Result<(), String> {
-        for event in &batch.events {
-            self.event(event, now, asked, met)?;
-        }
         for gap in &batch.gaps {
             self.gap(gap, now, met)?;
+        }
+        for event in &batch.events {
+            self.event(event, now, asked, met)?;
         }
         if let Some(watermark) = batch.watermark {
             if watermark < self.watermark {
@@ -175,6 +176,7 @@ impl<'a> Reference<'a> {
             }
             GapCause::Other("overlap-shortened") => {
                 met.add(Met::OverlapShortened);
+                self.was_frozen = true;
                 self.world.ring_is_small()
             }
             GapCause::Other(_) | GapCause::Partial | GapCause::Expired => false,

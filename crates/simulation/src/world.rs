@@ -10,6 +10,9 @@ use crate::random::Random;
 pub(crate) const MINUTE: Ticks = 60 * TICKS_PER_SECOND;
 pub(crate) const HOUR: Ticks = 60 * MINUTE;
 
+/// How many worlds in a thousand have a range that always fails.
+const POISON: u64 = 100;
+
 /// One world.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
@@ -269,7 +272,7 @@ fn trouble(
         }
     }
     let mut poison = Vec::new();
-    if !is_calm && random.chance(100) {
+    if !is_calm && random.chance(POISON) {
         let around = history[random.index(history.len())].stamp.plus(random.between(-2, 2));
         poison.push((around, around.plus(random.pick(&[0, 0, 3]))));
     }
@@ -300,12 +303,14 @@ fn trouble(
 
 fn host(is_calm: bool, random: &mut Random) -> HostHabits {
     const SECOND: u64 = 1_000_000_000;
+    let hands_tokens_on = random.chance(500);
     HostHabits {
         fresh: random.pick(&[0, 0, 100, 1000]),
-        hands_tokens_on: random.chance(500),
+        hands_tokens_on,
         kill: if is_calm { 0 } else { random.pick(&[0, 0, 5, 50]) },
         store: random.pick(&[1000, 1000, 300]),
-        impatient: random.pick(&[0, 0, 300]),
+        // An instance that knows nothing of a delay cannot keep it.
+        impatient: if hands_tokens_on { random.pick(&[0, 300]) } else { 0 },
         slow_sink: random.pick(&[0, 0, 0, 100]),
         max_events: random.pick(&[&[1000][..], &[1000], &[1, 2, 3, 5, 20], &[3], &[1]]).to_vec(),
         max_bytes: random.pick(&[&[1 << 24][..], &[1 << 24], &[100, 1000, 5000], &[700]]).to_vec(),
