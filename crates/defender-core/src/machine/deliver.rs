@@ -121,8 +121,9 @@ impl Machine {
         self.poll.gaps.push(Gap {
             key,
             kind: KIND,
-            since: ask.since,
-            until: ask.until,
+            // Its stamp is not known: it may be one of the ticks on each side, which the neighbours' requests repeat.
+            since: ask.since.minus(1),
+            until: ask.until.plus(2),
             cause: GapCause::Unreadable,
             subject: None,
             detail: format!("one record of this range is larger than {} bytes", self.limits.event_bytes),
