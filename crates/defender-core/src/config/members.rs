@@ -16,7 +16,7 @@ pub(super) struct Member {
     pub(super) default: Option<&'static str>,
     /// A value that is right, as it would be written.
     pub(super) example: &'static str,
-    /// What it means, in sentences.
+    /// What it means, in sentences. Outside tests only where a message says it, see [`member`].
     pub(super) about: &'static str,
 }
 
@@ -84,7 +84,9 @@ pub(crate) const SIEM_AUDIENCE: &str = "https://graph.windows.net";
 pub(crate) const OLD_SIEM_AUDIENCE: &str = "https://WDATPAlertExport.Seville.onmicrosoft.com";
 
 const fn member(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Member {
-    Member { name, kind, need, default: None, example: "", about }
+    // The other ones only the schema shows, so they need no place in the component.
+    let is_told = cfg!(test) || matches!(need, Need::Required) || matches!(kind, Kind::Choice(_));
+    Member { name, kind, need, default: None, example: "", about: if is_told { about } else { "" } }
 }
 
 impl Member {

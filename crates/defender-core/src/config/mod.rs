@@ -22,9 +22,39 @@ pub(crate) use members::{OLD_SIEM_AUDIENCE, SIEM_AUDIENCE};
 use crate::secret::Secret;
 use crate::tick::{Tick, Ticks};
 
-/// The JSON Schema (2020-12) of the configuration. A test prints it from the tables that the reader obeys, and fails
-/// where this file is stale.
-pub const SCHEMA: &str = include_str!("../../config.schema.json");
+/// The JSON Schema (2020-12) of the configuration, on one line. A test prints its file from the tables that the reader
+/// obeys, and fails where it is stale.
+pub const SCHEMA: &str = match str::from_utf8(&COMPACT_SCHEMA) {
+    Ok(schema) => schema,
+    Err(_) => panic!("it is UTF-8, like its file"),
+};
+
+const SCHEMA_FILE: &str = include_str!("../../config.schema.json");
+const COMPACT_SCHEMA: [u8; compact(SCHEMA_FILE, &mut [])] = {
+    let mut schema = [0; _];
+    compact(SCHEMA_FILE, &mut schema);
+    schema
+};
+
+/// Writes a JSON text without the white space between its parts into `out`, as far as that reaches, and counts its bytes.
+const fn compact(json: &str, out: &mut [u8]) -> usize {
+    let json = json.as_bytes();
+    let (mut from, mut to) = (0, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    while from < json.len() {
+        let byte = json[from];
+        if in_string || !matches!(byte, b' ' | b'\n') {
+            if to < out.len() {
+                out[to] = byte;
+            }
+            to += 1;
+        }
+        in_string ^= byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        from += 1;
+    }
+    to
+}
 
 /// A configuration that is valid by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,8 +1,8 @@
 //! The JSON Schema of the configuration, printed from the tables that the reader obeys.
 
-use super::SCHEMA;
 use super::duration::Iso;
 use super::members::{ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
+use super::{SCHEMA, SCHEMA_FILE};
 use crate::json::{Node, quote};
 
 const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
@@ -206,7 +206,7 @@ fn the_schema_file_is_what_the_tables_say() {
         std::fs::write(path, schema()).unwrap();
     } else {
         assert!(
-            schema() == SCHEMA,
+            schema() == SCHEMA_FILE,
             "{path} is stale. This writes it anew: UPDATE_SCHEMA=1 cargo test -p defender-core the_schema_file"
         );
     }
@@ -215,6 +215,7 @@ fn the_schema_file_is_what_the_tables_say() {
 #[test]
 fn the_schema_marks_the_secret_and_refuses_unknown_members() {
     let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    assert_eq!(schema, serde_json::from_str::<serde_json::Value>(SCHEMA_FILE).unwrap());
     assert_eq!(schema["properties"]["client_secret"]["writeOnly"], true);
     for (place, table) in [("", MEMBERS), ("/properties/endpoints", ENDPOINTS), ("/properties/request", REQUEST)] {
         let object = schema.pointer(place).unwrap();
