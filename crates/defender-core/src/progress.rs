@@ -107,16 +107,16 @@ impl State {
         self.grain = grain;
     }
 
-    /// The slice has been read: `rows` came, in an answer that the service dated `date`.
-    pub fn complete(&mut self, config: &Config, now: Tick, date: Option<Tick>, rows: u32) {
+    /// The slice has been read: `rows` came, in an answer that was asked for at `sent` and that the service dated `date`.
+    pub fn complete(&mut self, config: &Config, sent: Tick, date: Option<Tick>, rows: u32) {
         let Some(Round { until, at, end }) = self.round else { return };
-        let service_now = date.unwrap_or(now);
+        let service_now = date.unwrap_or(sent);
         // What lies before this slice was read earlier: this answer tells nothing of it, so nothing is passed over.
         if at <= self.cursor {
             self.cursor = self.cursor.max(end.min(service_now.minus(config.settle)));
         }
         // What was visible longer ago than the overlap has shown up by now, if it ever does.
-        let settled = service_now.min(now).minus(config.settle).minus(config.overlap);
+        let settled = service_now.min(sent).minus(config.settle).minus(config.overlap);
         let read = end.min(settled);
         if at <= self.reread && read > self.reread {
             self.reread = read;

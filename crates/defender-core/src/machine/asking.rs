@@ -30,7 +30,7 @@ impl Machine {
                     self.phase = waiting;
                     Some(Output::ReadBody)
                 }
-                Phase::TokenSent(_) | Phase::Sent(_) => Some(Output::Done(Err(Failure::Internal(Fault {
+                Phase::TokenSent(_) | Phase::Sent(..) => Some(Output::Done(Err(Failure::Internal(Fault {
                     code: "driver.unanswered".to_owned(),
                     message: "the driver asked what is next before it said what came of the request".to_owned(),
                     ..Fault::default()
@@ -67,7 +67,7 @@ impl Machine {
             return Some(self.finish(NextPoll::Now));
         }
         self.poll.requests += 1;
-        self.phase = Phase::Sent(ask);
+        self.phase = Phase::Sent(ask, now.wall);
         Some(Output::Send(request))
     }
 

@@ -116,9 +116,18 @@ enum Mode {
 enum Phase {
     Idle,
     TokenSent(Ask),
-    TokenBody { ask: Ask, head: ResponseHead, body: Vec<u8> },
-    Sent(Ask),
-    ErrorBody { ask: Ask, head: ResponseHead, body: Vec<u8> },
+    TokenBody {
+        ask: Ask,
+        head: ResponseHead,
+        body: Vec<u8>,
+    },
+    /// A request for detections, and when it was sent on the local clock.
+    Sent(Ask, Tick),
+    ErrorBody {
+        ask: Ask,
+        head: ResponseHead,
+        body: Vec<u8>,
+    },
     Reading(Box<Reading>),
 }
 
@@ -149,6 +158,8 @@ enum Purpose {
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
     rows: u32,
+    /// When it was asked for, on the local clock.
+    sent: Tick,
     date: Option<Tick>,
 }
 

@@ -26,6 +26,8 @@ const NOTABLE_SKEW: i64 = 60 * TICKS_PER_SECOND;
 #[derive(Debug)]
 pub(super) struct Reading {
     ask: Ask,
+    /// When it was asked for, on the local clock: it may be held for long, and tells nothing of what came later.
+    sent: Tick,
     head: ResponseHead,
     reader: AnswerReader,
     begins_with: Vec<u8>,
@@ -56,8 +58,8 @@ impl Machine {
                 }
             }
             (Phase::TokenBody { head, body, .. }, Input::BodyEnd) => self.token_answered(&head, &body, now),
-            (Phase::Sent(ask), Input::ResponseHead(head)) => self.answered(ask, head, now),
-            (Phase::Sent(ask), Input::TransportFailed(failure)) => self.transport_failed(&ask, &failure),
+            (Phase::Sent(ask, sent), Input::ResponseHead(head)) => self.answered(ask, sent, head, now),
+            (Phase::Sent(ask, _), Input::TransportFailed(failure)) => self.transport_failed(&ask, &failure),
             (Phase::ErrorBody { ask, head, mut body }, Input::BodyChunk(chunk)) => {
                 if keep(&mut body, chunk) {
                     self.phase = Phase::ErrorBody { ask, head, body };
@@ -97,7 +99,7 @@ impl Machine {
         }
     }
 
-    fn answered(&mut self, ask: Ask, head: ResponseHead, now: Now) {
+    fn answered(&mut self, ask: Ask, sent: Tick, head: ResponseHead, now: Now) {
         match head.status {
             401 if !self.renewed => {
                 self.renewed = true;
@@ -121,6 +123,7 @@ impl Machine {
                 }
                 self.phase = Phase::Reading(Box::new(Reading {
                     ask,
+                    sent,
                     head,
                     reader,
                     begins_with: Vec::new(),
@@ -219,7 +222,7 @@ impl Machine {
                     return Some(output);
                 }
                 Found::End => {
-                    self.complete(&reading, now);
+                    self.complete(&reading);
                     return None;
                 }
                 Found::CutOff => {
@@ -263,8 +266,8 @@ impl Machine {
     }
 
     /// An answer has been read to its end.
-    fn complete(&mut self, reading: &Reading, now: Now) {
-        let Reading { ask, rows, has_new, .. } = reading;
+    fn complete(&mut self, reading: &Reading) {
+        let Reading { ask, sent, rows, has_new, .. } = reading;
         let date = reading.head.date();
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
@@ -279,8 +282,8 @@ impl Machine {
                 self.forgot_until = None;
             }
             Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
-            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading, now),
-            Purpose::Slice => self.close_slice(now, date, *rows),
+            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
+            Purpose::Slice => self.close_slice(*sent, date, *rows),
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspect) = self.suspect else { return };
@@ -288,7 +291,7 @@ impl Machine {
                     self.learn_cap();
                     self.split(ask, suspect.rows);
                 } else if self.follow_ups.is_empty() {
-                    self.is_whole(now);
+                    self.is_whole();
                 }
             }
             Purpose::Neighbour => {
@@ -311,9 +314,9 @@ impl Machine {
 
     /// Asks what lies below the least and above the greatest stamp of an answer. Something new there means that the
     /// service cut it.
-    fn check_for_a_cut(&mut self, reading: &Reading, now: Now) {
-        let Reading { ask, rows, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, date: reading.head.date() });
+    fn check_for_a_cut(&mut self, reading: &Reading) {
+        let Reading { ask, sent, rows, .. } = reading;
+        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
         let checks = match reading.span {
             Some((least, greatest)) => vec![check(ask.since, least), check(greatest.plus(1), ask.until)],
@@ -321,17 +324,17 @@ impl Machine {
         };
         self.follow_ups.extend(checks.into_iter().filter(|check| check.since < check.until));
         if self.follow_ups.is_empty() {
-            self.is_whole(now);
+            self.is_whole();
         }
     }
 
     /// Nothing showed that the suspected answer was cut.
-    fn is_whole(&mut self, now: Now) {
-        let Some(Suspect { rows, date }) = self.suspect else { return };
+    fn is_whole(&mut self) {
+        let Some(Suspect { rows, sent, date }) = self.suspect else { return };
         if let Some(state) = &mut self.state {
             state.whole = state.whole.max(rows);
         }
-        self.close_slice(now, date, rows);
+        self.close_slice(sent, date, rows);
     }
 
     fn learn_cap(&mut self) {
@@ -378,8 +381,8 @@ impl Machine {
         self.give_up_slice();
     }
 
-    fn close_slice(&mut self, now: Now, date: Option<Tick>, rows: u32) {
-        self.leave_slice(|state, config| state.complete(config, now.wall, date, rows));
+    fn close_slice(&mut self, sent: Tick, date: Option<Tick>, rows: u32) {
+        self.leave_slice(|state, config| state.complete(config, sent, date, rows));
     }
 
     /// A gap covers the slice: nothing of it is asked for again.

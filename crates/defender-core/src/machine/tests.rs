@@ -1,6 +1,7 @@
 //! The machine, driven by hand.
 
 mod caps;
+mod held;
 
 use super::*;
 use crate::contract::NextPoll;
