@@ -302,7 +302,14 @@ impl Machine {
         }
     }
 
-    fn is_cut(&self, ask: &Ask, rows: u32) -> bool {
+    fn is_cut(&mut self, ask: &Ask, rows: u32) -> bool {
+        // More rows than the cap, which one late arrival may have made believe, show that there is none.
+        if let Some(state) = &mut self.state
+            && ask.until.0 - ask.since.0 > 1
+            && state.cap.is_some_and(|cap| rows > cap)
+        {
+            state.cap = None;
+        }
         let cap = self.state.as_ref().and_then(|state| state.cap);
         ask.limit.is_some_and(|limit| rows >= limit) || cap.is_some_and(|cap| rows >= cap)
     }
@@ -339,7 +346,8 @@ impl Machine {
 
     fn learn_cap(&mut self) {
         let (Some(state), Some(Suspect { rows, .. })) = (&mut self.state, self.suspect) else { return };
-        if state.cap == Some(rows) {
+        // A row whose key the full ring has forgotten looks new, and shows nothing.
+        if state.cap == Some(rows) || self.forgot_until.is_some() {
             return;
         }
         state.cap = Some(rows);

@@ -75,3 +75,22 @@ fn what_showed_a_cap_is_known_to_a_fresh_instance() {
         }
     }
 }
+
+#[test]
+fn a_late_arrival_that_looks_like_a_cap_is_found_out() {
+    let mut rig = rig(3);
+    let early = [(1, "a"), (600, "b"), (1200, "c")];
+    let mut asked = 0;
+    let late = |url: &str| {
+        asked += 1;
+        let rows = if asked == 1 { &early[..] } else { &[(0, "late"), (1, "a"), (600, "b"), (1200, "c")] };
+        capped(rows, 1000, true)(url)
+    };
+    let batch = rig.poll(BUDGET, late).unwrap();
+    assert!(batch.notices.iter().any(|notice| notice.code == "answer.cap"), "{:?}", batch.notices);
+    rig.advance(3600);
+    let crowd: Vec<_> = (0..9u8).map(|n| (3700, char::from(b'p' + n).to_string())).collect();
+    let crowd: Vec<_> = crowd.iter().map(|(at, id)| (*at, id.as_str())).collect();
+    let batch = rig.poll(BUDGET, capped(&crowd, 1000, true)).unwrap();
+    assert_eq!((batch.events.len(), batch.gaps), (9, Vec::new()));
+}
