@@ -224,10 +224,10 @@ impl AnswerReader {
         };
         match read {
             Some(Ok(row)) if length <= self.max_record => {
-                // A number, unlike a record, does not tell where it ends.
-                if length == there && !self.ended && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
+                // A number, unlike a record, does not tell where it ends: where the body breaks off it may be half of one.
+                if length == there && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
                     self.state = State::Record { enveloped, retry_at: there + 1 };
-                    return Some(Found::NeedsMore);
+                    return Some(self.wants_more());
                 }
                 let begin = self.consumed;
                 self.consumed += length;
@@ -517,6 +517,12 @@ mod tests {
         let body = r#"{"x":"y","value":[{"AlertId":"a\""},{"AlertId":"b"}],"z":1}"#;
         for length in 0..body.len() {
             check(&body[..length], Err("cut off"));
+        }
+        for half_a_number in ["[12", "[-1.5", r#"{"value":[1"#] {
+            let mut reader = AnswerReader::new(200);
+            reader.push(half_a_number.as_bytes());
+            reader.end();
+            assert!(matches!(reader.find(), Found::CutOff), "{half_a_number}");
         }
     }
 
