@@ -369,7 +369,7 @@ impl<'a> Host<'a> {
             self.met.add(Met::MidSlice);
         }
         if let Ok(state) = State::from_text(&batch.checkpoint, &self.config.identity()) {
-            self.reference.sees(&state);
+            self.shows(&state);
         }
         self.reference.takes(&batch, self.clock.service, self.service.asked, &mut self.met)?;
         let next = batch.next;
@@ -425,9 +425,7 @@ impl<'a> Host<'a> {
         if let Some(before) = &self.state {
             self.compare(before.clone(), &state)?;
         }
-        if self.state.as_ref().is_none_or(|before| before.start != state.start) {
-            self.reference.starts(state.start, state.bound);
-        }
+        self.shows(&state);
         self.state = Some(state);
         self.position = Position::Resume(Some(text));
         if self.random.chance(self.world.host.store) {
@@ -435,6 +433,15 @@ impl<'a> Host<'a> {
             self.reference.stored();
         }
         Ok(())
+    }
+
+    /// A state is handed out, in a batch or with a failure.
+    fn shows(&mut self, state: &State) {
+        self.reference.sees(state);
+        // Up to the first answer a start before now may still be corrected by the service's clock.
+        if self.state.as_ref().is_none_or(|before| !before.anchored) {
+            self.reference.starts(state.start, state.bound);
+        }
     }
 
     fn compare(&mut self, before: State, after: &State) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use defender_core::checkpoint::{HEADER_BYTES, State};
+use defender_core::checkpoint::State;
 use defender_core::contract::{Batch, Event, Gap, GapCause};
 use defender_core::tick::Tick;
 
@@ -32,8 +32,6 @@ pub(crate) struct Reference<'a> {
     watermark: Tick,
     /// Everything before it, in the order of the history, has been judged.
     judged: usize,
-    /// Whether the ring was so full that it may have lost keys of the slice that was being read.
-    was_frozen: bool,
     knows_cap: bool,
 }
 
@@ -53,7 +51,6 @@ impl<'a> Reference<'a> {
             bound: Tick::MAX,
             watermark: Tick::MIN,
             judged: 0,
-            was_frozen: false,
             knows_cap: false,
         }
     }
@@ -83,8 +80,6 @@ impl<'a> Reference<'a> {
 
     /// A state that was handed out.
     pub(crate) fn sees(&mut self, state: &State) {
-        let capacity = self.world.limits.checkpoint_bytes - HEADER_BYTES;
-        self.was_frozen |= state.frozen || state.ring.encoded_bytes() > capacity / 2;
         self.knows_cap |= state.cap.is_some();
     }
 
@@ -139,7 +134,7 @@ impl<'a> Reference<'a> {
         if self.delivered[at] > 0 {
             if std::mem::take(&mut self.may_repeat[at]) {
                 met.add(Met::RepeatedAfterKill);
-            } else if self.was_frozen {
+            } else if self.world.ring_may_fill() {
                 met.add(Met::Repeated);
             } else {
                 return wrong("delivered twice");
@@ -158,7 +153,11 @@ impl<'a> Reference<'a> {
     }
 
     fn gap(&mut self, gap: &Gap, now: Tick, met: &mut Coverage) -> Result<(), String> {
-        let near = |tick: Tick| gap.since.minus(REACH) <= tick && tick <= gap.until.plus(REACH);
+        // What fails for ever is given up in pieces that grow with what was given up before.
+        let is_poisoned = |(first, last): &(Tick, Tick)| {
+            let meets = gap.since.minus(REACH) <= *last && *first <= gap.until.plus(REACH);
+            meets && gap.until.0 - gap.since.0 <= 2 * (last.0 - first.0) + 2 * REACH
+        };
         let is_true = match gap.cause {
             GapCause::Truncated => {
                 met.add(Met::Truncated);
@@ -172,12 +171,11 @@ impl<'a> Reference<'a> {
             }
             GapCause::Unreadable => {
                 met.add(Met::Unreadable);
-                self.world.service.poison.iter().any(|(first, last)| near(*first) || near(*last))
+                self.world.service.poison.iter().any(is_poisoned)
             }
             GapCause::Other("overlap-shortened") => {
                 met.add(Met::OverlapShortened);
-                self.was_frozen = true;
-                self.world.ring_is_small()
+                self.world.ring_may_fill()
             }
             GapCause::Other(_) | GapCause::Partial | GapCause::Expired => false,
         };

@@ -2,6 +2,7 @@
 
 use defender_core::Limits;
 use defender_core::checkpoint::HEADER_BYTES;
+use defender_core::ring::Ring;
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 use crate::history::{Detection, HistoryPlan, ORIGIN, history};
@@ -174,6 +175,8 @@ impl World {
         let overlap = random.pick(&[0, 5 * MINUTE, 30 * MINUTE, HOUR, HOUR, 3 * HOUR]);
         let settle = random.pick(&[0, 10 * TICKS_PER_SECOND, MINUTE, MINUTE, 5 * MINUTE]);
         let slice = random.pick(&[MINUTE, 10 * MINUTE, HOUR, HOUR, 6 * HOUR]);
+        // A minute at a time would take ten thousands of polls otherwise.
+        let overlap = if slice == MINUTE { overlap.min(5 * MINUTE) } else { overlap };
         let interval = random.pick(&[MINUTE, 5 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR]);
         let is_calm = random.chance(150);
 
@@ -227,9 +230,9 @@ impl World {
         Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
     }
 
-    /// Whether the ring may fill up.
-    pub(crate) fn ring_is_small(&self) -> bool {
-        self.limits.checkpoint_bytes < 100_000
+    /// Whether the ring may fill up, so that it loses keys of the slice that is being read: then some may come twice.
+    pub(crate) fn ring_may_fill(&self) -> bool {
+        self.history.len() * Ring::KEY_BYTES > self.limits.checkpoint_bytes - HEADER_BYTES
     }
 }
 
@@ -274,7 +277,7 @@ fn trouble(
     let mut poison = Vec::new();
     if !is_calm && random.chance(POISON) {
         let around = history[random.index(history.len())].stamp.plus(random.between(-2, 2));
-        poison.push((around, around.plus(random.pick(&[0, 0, 3]))));
+        poison.push((around, around.plus(random.pick(&[0, 0, 3, 1000, TICKS_PER_SECOND, 20 * MINUTE]))));
     }
     let faults = (0..random.between(1, 6)).map(|_| random.pick(FAULTS)).collect();
     // A service that says nothing of its time can only be used with a clock that is right.
@@ -316,7 +319,7 @@ fn host(is_calm: bool, random: &mut Random) -> HostHabits {
         max_bytes: random.pick(&[&[1 << 24][..], &[1 << 24], &[100, 1000, 5000], &[700]]).to_vec(),
         max_requests: random.pick(&[&[100][..], &[50], &[2, 3, 4, 10], &[2], &[3]]).to_vec(),
         max_duration: random
-            .pick(&[&[600 * SECOND][..], &[600 * SECOND], &[600 * SECOND], &[SECOND, 5 * SECOND, 60 * SECOND], &[1]])
+            .pick(&[&[600 * SECOND][..], &[600 * SECOND], &[600 * SECOND], &[SECOND, 5 * SECOND, 60 * SECOND], &[SECOND / 2]])
             .to_vec(),
     }
 }
