@@ -80,7 +80,7 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub struct Fault {
     pub code: String,
     pub message: String,
@@ -88,6 +88,21 @@ pub struct Fault {
     pub status: Option<u16>,
     pub request_id: Option<String>,
     pub checkpoint: Option<String>,
+}
+
+/// By hand, since a derived one is copied into every case of [`Failure`].
+impl Clone for Fault {
+    #[inline(never)]
+    fn clone(&self) -> Self {
+        Self {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            status: self.status,
+            request_id: self.request_id.clone(),
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

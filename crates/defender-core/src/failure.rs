@@ -193,10 +193,13 @@ fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<St
     let secrets = [&config.client_secret];
     if let Ok(value) = Node::read(body) {
         let member = |name: &str| value.get("error")?.get(name)?.as_text();
-        let (code, message) = (member("code"), member("message"));
-        if code.is_some() || message.is_some() {
-            let parts: Vec<String> = code.into_iter().chain(message).map(|text| quote(text, &secrets)).collect();
-            return (format!("\"{}\"", parts.join(": ").trim_end_matches('.')), member("target").map(str::to_owned));
+        let mut said = String::new();
+        for part in [member("code"), member("message")].into_iter().flatten() {
+            said.push_str(if said.is_empty() { "\"" } else { ": " });
+            said.push_str(&quote(part, &secrets));
+        }
+        if !said.is_empty() {
+            return (said.trim_end_matches('.').to_owned() + "\"", member("target").map(str::to_owned));
         }
     }
     let challenge = head.header("www-authenticate").filter(|_| body.is_empty());

@@ -83,12 +83,8 @@ pub const MAX_RETRY_AFTER: u64 = 24 * 3600 * 1_000_000_000;
 /// Source: RFC 9110, section 5.6.7.
 fn http_date(text: &str) -> Option<Tick> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut parts = text.split_ascii_whitespace();
-    let (_weekday, day, month, year, time) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    if !matches!(parts.next(), Some("GMT" | "UTC" | "+0000")) || parts.next().is_some() {
-        return None;
-    }
+    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_weekday, day, month, year, time, "GMT" | "UTC" | "+0000"] = *parts else { return None };
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
     Tick::parse(&format!("{year}-{month:02}-{day:0>2}T{time}Z"))
 }

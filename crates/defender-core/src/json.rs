@@ -67,19 +67,24 @@ impl Node {
 pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            '\0'..='\u{1f}' => {
-                out.push_str(if c < '\u{10}' { "\\u000" } else { "\\u001" });
-                out.extend(char::from_digit(u32::from(c) % 16, 16));
+        let escape = match c {
+            '"' | '\\' => c,
+            '\u{8}' => 'b',
+            '\t' => 't',
+            '\n' => 'n',
+            '\u{c}' => 'f',
+            '\r' => 'r',
+            '\0'..='\u{1f}' => 'u',
+            _ => {
+                out.push(c);
+                continue;
             }
-            _ => out.push(c),
+        };
+        out.push('\\');
+        out.push(escape);
+        if escape == 'u' {
+            out.push_str(if c < '\u{10}' { "000" } else { "001" });
+            out.push(char::from_digit(u32::from(c) % 16, 16).unwrap_or_default());
         }
     }
     out.push('"');

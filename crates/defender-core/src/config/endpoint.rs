@@ -279,10 +279,10 @@ fn check_cloud(host: &str, clouds: &[Cloud], cloud: Cloud) -> Result<(), Complai
     if clouds.contains(&cloud) {
         return Ok(());
     }
-    let names = clouds.iter().map(|cloud| format!("`{}`", cloud.name())).collect::<Vec<_>>().join(" or ");
+    let names = clouds.iter().map(|cloud| cloud.name()).collect::<Vec<_>>().join("` or `");
     Err(Complaint::new(
-        format!("names {host}, a host of the cloud {names}, but `cloud` is `{}`", cloud.name()),
-        format!("Set `cloud` to {names}, or leave the endpoint out: the hosts follow from `cloud`."),
+        format!("names {host}, a host of the cloud `{names}`, but `cloud` is `{}`", cloud.name()),
+        format!("Set `cloud` to `{names}`, or leave the endpoint out: the hosts follow from `cloud`."),
     ))
 }
 

@@ -77,8 +77,7 @@ impl<'a> Reader<'a> {
         let text = if self.has(name) { self.text(name, problems)? } else { member.default? };
         let index = words.iter().position(|word| *word == text);
         if index.is_none() {
-            let listed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-            let predicate = format!("is {}, and may be {listed}", shown(text));
+            let predicate = format!("is {}, and may be `{}`", shown(text), words.join("`, `"));
             let hint = match words.iter().min_by_key(|word| distance(word, text)) {
                 Some(word) if distance(word, text) <= 2 && words.len() > 1 => format!("Did you mean `{word}`?"),
                 _ => member.about.to_owned(),
