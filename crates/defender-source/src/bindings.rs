@@ -6,7 +6,6 @@ wit_bindgen::generate!({ world: "source-plugin", path: "../../wit" });
 
 pub(crate) use exports::pipeline::source::source as contract;
 
-
 use crate::DefenderSource;
 
 export!(DefenderSource with_types_in self);

@@ -115,7 +115,9 @@ fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), TransportFailure> {
     {
         let stream = body.write().map_err(|()| refused("writing the body"))?;
         for piece in bytes.chunks(WRITE) {
-            stream.blocking_write_and_flush(piece).map_err(|_| broken("the request's body was not taken".to_owned()))?;
+            stream
+                .blocking_write_and_flush(piece)
+                .map_err(|_| broken("the request's body was not taken".to_owned()))?;
         }
     }
     OutgoingBody::finish(body, None).map_err(|code| failure(&code))

@@ -105,7 +105,9 @@ fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random
     let lateness = match random.below(1000) {
         n if n < plan.late => random.between(0, plan.overlap),
         n if n < plan.late + plan.late / 4 => plan.overlap,
-        n if n < plan.late + plan.late / 4 + plan.too_late => random.between(1, 3 * 3600 * TICKS_PER_SECOND) + plan.overlap,
+        n if n < plan.late + plan.late / 4 + plan.too_late => {
+            random.between(1, 3 * 3600 * TICKS_PER_SECOND) + plan.overlap
+        }
         _ => 0,
     };
     let mut looks = Looks::default();
@@ -175,7 +177,9 @@ fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random
     if looks.no_stamp {
         printed = None;
     }
-    members.push(format!("\"Serial\":{serial},\"Description\":\"a \\\"quoted\\\" ]}} \\u00e9 \u{1f600}\",\"Later\":[{{}},null]"));
+    members.push(format!(
+        "\"Serial\":{serial},\"Description\":\"a \\\"quoted\\\" ]}} \\u00e9 \u{1f600}\",\"Later\":[{{}},null]"
+    ));
     if let Some((rate, bytes)) = plan.oversize
         && random.chance(rate)
     {

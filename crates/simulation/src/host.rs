@@ -316,7 +316,9 @@ impl<'a> Host<'a> {
     }
 
     fn read_body(&mut self) -> Result<(), Stop> {
-        let Some(body) = &mut self.body else { return Err("asked to read a body where there is none".to_owned().into()) };
+        let Some(body) = &mut self.body else {
+            return Err("asked to read a body where there is none".to_owned().into());
+        };
         let mut piece = body.next(&mut self.clock);
         if let Some(since) = self.held_since.take()
             && self.clock.service.0 - since.0 > self.world.service.patience
@@ -340,7 +342,13 @@ impl<'a> Host<'a> {
 
     /// Delivers a batch and stores its checkpoint.
     fn take(&mut self, batch: Batch, is_fresh: bool) -> Result<Came, Stop> {
-        say!(self, "  = {:?}, watermark {:?}, {:?}", batch.next, batch.watermark.map(|w| w.to_string()), batch.counters);
+        say!(
+            self,
+            "  = {:?}, watermark {:?}, {:?}",
+            batch.next,
+            batch.watermark.map(|w| w.to_string()),
+            batch.counters
+        );
         for event in &batch.events {
             say!(self, "    event {} visible {:?}", event.key, event.visible.map(|at| at.to_string()));
         }

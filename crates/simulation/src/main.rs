@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "usage: simulate [--seeds N] [--from SEED] [--threads N] | --seed SEED [--kill-at STEP] [-v] | --kill-matrix SEED";
+const USAGE: &str =
+    "usage: simulate [--seeds N] [--from SEED] [--threads N] | --seed SEED [--kill-at STEP] [-v] | --kill-matrix SEED";
 
 /// What the command line says.
 struct Options {
@@ -75,8 +76,15 @@ fn many(options: &Options) -> ExitCode {
 
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut options =
-        Options { seeds: simulation::STANDARD_SEEDS, from: 0, threads, seed: None, kill_at: None, matrix: None, verbose: false };
+    let mut options = Options {
+        seeds: simulation::STANDARD_SEEDS,
+        from: 0,
+        threads,
+        seed: None,
+        kill_at: None,
+        matrix: None,
+        verbose: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         if name == "-v" {

@@ -67,7 +67,10 @@ struct Shown<'a>(&'a World);
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let World { config, limits, begins, history, quiet_from, jumps, service, host, .. } = self.0;
-        writeln!(f, "configuration {config}\n{limits:?}\nbegins {begins}, quiet from {quiet_from}\n{service:?}\n{host:?}")?;
+        writeln!(
+            f,
+            "configuration {config}\n{limits:?}\nbegins {begins}, quiet from {quiet_from}\n{service:?}\n{host:?}"
+        )?;
         for (at, ahead) in jumps {
             writeln!(f, "from {at} on the local clock is {} s ahead", ahead / defender_core::tick::TICKS_PER_SECOND)?;
         }

@@ -62,7 +62,11 @@ impl<'a> Service<'a> {
         let is_token = request.method == Method::Post;
         let early = self.not_before[usize::from(!is_token)].saturating_sub(clock.now().monotonic);
         if early > 0 {
-            return Err(format!("a request came {} ms before Retry-After allows it: {}", early / 1_000_000, request.url));
+            return Err(format!(
+                "a request came {} ms before Retry-After allows it: {}",
+                early / 1_000_000,
+                request.url
+            ));
         }
         let latency = self.world.service.latency * TICKS_PER_SECOND;
         clock.advance(self.random.between(0, latency));
@@ -114,7 +118,8 @@ impl<'a> Service<'a> {
                 }
                 4 => {
                     met.add(Met::TokenBroken);
-                    let kinds = [TransportFailureKind::Timeout, TransportFailureKind::Dns, TransportFailureKind::Broken];
+                    let kinds =
+                        [TransportFailureKind::Timeout, TransportFailureKind::Dns, TransportFailureKind::Broken];
                     Reply::Failed(failure(self.random.pick(&kinds)))
                 }
                 _ => {
@@ -165,7 +170,8 @@ impl<'a> Service<'a> {
             None => {}
         }
         let bearer = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
-        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or("a request without a bearer token")?;
+        let bearer =
+            bearer.and_then(|value| value.strip_prefix("Bearer ")).ok_or("a request without a bearer token")?;
         if !self.tokens.iter().any(|(token, until)| token == bearer && clock.service < *until) {
             met.add(Met::TokenEnded);
             return Ok(self.reply(401, Vec::new(), clock, met));

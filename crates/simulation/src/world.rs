@@ -181,10 +181,8 @@ impl World {
         let is_calm = random.chance(150);
 
         let suspicious_rows = random.pick(&[5, 10, 20, 1000]);
-        let cap = (suspicious_rows < 1000 && random.chance(350)).then(|| Cap {
-            rows: suspicious_rows as usize + random.index(15),
-            keeps_newest: random.chance(700),
-        });
+        let cap = (suspicious_rows < 1000 && random.chance(350))
+            .then(|| Cap { rows: suspicious_rows as usize + random.index(15), keeps_newest: random.chance(700) });
         let limit = random.chance(300).then(|| random.pick(&[2, 3, 5, 10, 40]));
         let ring_is_small = random.chance(200);
         let event_bytes = if random.chance(200) { 1500 } else { defender_core::MAX_EVENT_BYTES };
@@ -252,7 +250,8 @@ fn trouble(
     let mut jumps = Vec::new();
     if random.chance(250) {
         for _ in 0..random.between(1, 4) {
-            let ahead = random.pick(&[-26 * HOUR, -5 * HOUR, -HOUR, -2 * MINUTE, 0, 90 * TICKS_PER_SECOND, HOUR, 5 * HOUR]);
+            let ahead =
+                random.pick(&[-26 * HOUR, -5 * HOUR, -HOUR, -2 * MINUTE, 0, 90 * TICKS_PER_SECOND, HOUR, 5 * HOUR]);
             jumps.push((some_time(random), ahead));
         }
         if random.chance(500) {
@@ -294,7 +293,15 @@ fn trouble(
         token_fault_rate: if is_calm { 0 } else { random.pick(&[0, 50, 300]) },
         windows,
         poison,
-        token_life: random.pick(&[(3599, 3599), (3599, 3599), (86_399, 86_399), (60, 60), (299, 299), (301, 301), (3599, 400)]),
+        token_life: random.pick(&[
+            (3599, 3599),
+            (3599, 3599),
+            (86_399, 86_399),
+            (60, 60),
+            (299, 299),
+            (301, 301),
+            (3599, 400),
+        ]),
         latency: random.pick(&[0, 1, 1, 4]),
         chunk: random.pick(&[1, 7, 300, 4096, 100_000]),
         enveloped: random.pick(&[0, 300, 1000]),
@@ -319,7 +326,13 @@ fn host(is_calm: bool, random: &mut Random) -> HostHabits {
         max_bytes: random.pick(&[&[1 << 24][..], &[1 << 24], &[100, 1000, 5000], &[700]]).to_vec(),
         max_requests: random.pick(&[&[100][..], &[50], &[2, 3, 4, 10], &[2], &[3]]).to_vec(),
         max_duration: random
-            .pick(&[&[600 * SECOND][..], &[600 * SECOND], &[600 * SECOND], &[SECOND, 5 * SECOND, 60 * SECOND], &[SECOND / 2]])
+            .pick(&[
+                &[600 * SECOND][..],
+                &[600 * SECOND],
+                &[600 * SECOND],
+                &[SECOND, 5 * SECOND, 60 * SECOND],
+                &[SECOND / 2],
+            ])
             .to_vec(),
     }
 }
