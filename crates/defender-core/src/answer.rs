@@ -234,6 +234,16 @@ impl AnswerReader {
                 self.state = State::Separator { enveloped };
                 Some(Found::Record(begin..begin + length, row))
             }
+            // serde_json does not tell half a number from a wrong one: the next byte does.
+            Some(Err(error))
+                if !error.is_eof()
+                    && !self.ended
+                    && there <= self.max_record
+                    && matches!(self.rest().last(), Some(b'.' | b'e' | b'E' | b'+' | b'-')) =>
+            {
+                self.state = State::Record { enveloped, retry_at: there + 1 };
+                Some(Found::NeedsMore)
+            }
             Some(Err(error)) if !error.is_eof() => {
                 let what = error.to_string();
                 Some(self.malformed(what.split(" at line ").next().unwrap_or_default()))
@@ -491,6 +501,12 @@ mod tests {
     #[test]
     fn what_is_no_record_is_found_as_well() {
         check(r#"[null,12,-1.5e3,"x",true,[1,[2]],7]"#, Ok(&["null", "12", "-1.5e3", "\"x\"", "true", "[1,[2]]", "7"]));
+    }
+
+    #[test]
+    fn a_chunk_may_end_in_a_number() {
+        let record = r#"{"Unknown":[-1.25e+10,-1,0.5,1E-3],"AlertPart":-1.5e3}"#;
+        check(&format!("[{record}]"), Ok(&[record]));
     }
 
     #[test]

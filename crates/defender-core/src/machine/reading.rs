@@ -251,7 +251,7 @@ impl Machine {
 
     fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
         let mut failure = api_failure(head, body, now, &self.config);
-        if let Some(bearer) = self.tokens.bearer(now) {
+        if let Some(bearer) = self.tokens.last() {
             failure.redact(bearer);
         }
         self.service_failed(ask, failure, head.status);
@@ -259,7 +259,7 @@ impl Machine {
 
     fn is_no_answer(&mut self, reading: &Reading, now: Now) {
         let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
-        if let Some(bearer) = self.tokens.bearer(now) {
+        if let Some(bearer) = self.tokens.last() {
             failure.redact(bearer);
         }
         self.service_failed(&reading.ask, failure, reading.head.status);

@@ -64,6 +64,11 @@ impl TokenCache {
         (age < token.usable_for()).then(|| token.bearer())
     }
 
+    /// The token, whether it may still be used or not: it must not be shown either way.
+    pub fn last(&self) -> Option<&Secret> {
+        self.token.as_ref().map(Token::bearer)
+    }
+
     /// Forgets the token: the service refused it.
     pub fn clear(&mut self) {
         self.token = None;
