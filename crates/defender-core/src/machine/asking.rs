@@ -161,7 +161,7 @@ fn neighbour(round: Round, turns: u32, limit: Option<u32>) -> Ask {
     let Round { until, at, end } = round;
     let distance = if turns < 2 { APART } else { NEIGHBOUR.saturating_mul(1 << turns.min(24)) };
     let (before, after) = (at.minus(distance), end.plus(distance));
-    let (since, until) = if turns % 2 == 0 && after < until {
+    let (since, until) = if turns.is_multiple_of(2) && after < until {
         (after, after.plus(NEIGHBOUR).min(until))
     } else {
         (before.minus(NEIGHBOUR), before)
