@@ -181,7 +181,7 @@ impl Machine {
                     let single = reading.ask.purpose != Purpose::Single;
                     // A lone object that is no detection is something else that answered, such as an error.
                     if reading.reader.is_single_object() && !row.is_detection() {
-                        self.is_no_answer(&reading, now);
+                        self.is_no_answer(&reading);
                         return None;
                     }
                     reading.rows = reading.rows.saturating_add(1);
@@ -234,7 +234,7 @@ impl Machine {
                     return None;
                 }
                 Found::Malformed(malformed) if malformed.from_the_start => {
-                    self.is_no_answer(&reading, now);
+                    self.is_no_answer(&reading);
                     return None;
                 }
                 Found::Malformed(malformed) => {
@@ -257,7 +257,7 @@ impl Machine {
         self.service_failed(ask, failure, head.status);
     }
 
-    fn is_no_answer(&mut self, reading: &Reading, now: Now) {
+    fn is_no_answer(&mut self, reading: &Reading) {
         let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
         if let Some(bearer) = self.tokens.last() {
             failure.redact(bearer);
