@@ -179,10 +179,6 @@ impl Coverage {
         self.counts[met as usize] += times;
     }
 
-    pub(crate) fn count(&self, met: Met) -> u64 {
-        self.counts[met as usize]
-    }
-
     /// Adds what another run met.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
