@@ -29,10 +29,13 @@ pub(crate) fn serve(served: &Served) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The bodies of the answers that were asked for, by their bounds.
+type Parts = HashMap<(Tick, Tick), Arc<Vec<u8>>>;
+
 struct Service {
     detections: Detections,
     /// Answers for a part of the detections, made once each.
-    parts: Mutex<HashMap<(Tick, Tick), Arc<Vec<u8>>>>,
+    parts: Mutex<Parts>,
 }
 
 impl Service {

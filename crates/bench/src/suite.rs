@@ -50,6 +50,9 @@ pub(crate) fn run(suite: &Suite) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is compared of a sample.
+type Measure = fn(&Sample) -> f64;
+
 fn speed(contest: &Contest, suite: &Suite, bytes: u64) -> Table {
     let Contest { component, native, jq } = contest;
     let mut figures = Vec::new();
@@ -66,7 +69,7 @@ fn speed(contest: &Contest, suite: &Suite, bytes: u64) -> Table {
     if let Some(jq) = jq {
         took("curl | jq -c '.[]'", jq);
     }
-    let kinds: [(&str, fn(&Sample) -> f64); 2] = [("CPU", |sample| sample.cpu), ("wall", |sample| sample.wall)];
+    let kinds: [(&str, Measure); 2] = [("CPU", |sample| sample.cpu), ("wall", |sample| sample.wall)];
     for (kind, of) in kinds {
         let share = ratio(native, component, of);
         let what = format!("speed of the component by that of the native program, {kind} time");
