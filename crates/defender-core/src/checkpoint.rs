@@ -16,6 +16,9 @@ pub const MAX_CHECKPOINT_BYTES: usize = 256 * 1024;
 /// What everything in a checkpoint but the ring takes at the most, in bytes.
 pub const HEADER_BYTES: usize = 2048;
 
+/// What the checksum takes at the end of a checkpoint, in bytes: `,"sum":"0123456789abcdef"}`.
+const SUM_BYTES: usize = 26;
+
 const FORMAT: &str = "defender-source/1";
 
 /// Everything that reading on needs.
@@ -77,9 +80,8 @@ impl State {
     pub fn to_text(&self) -> String {
         let mut text = String::with_capacity(HEADER_BYTES + self.ring.encoded_bytes());
         let _ = self.write(&mut text);
-        let sum = XxHash64::oneshot(0, text.as_bytes());
-        let _ = write!(text, ",\"sum\":\"{sum:016x}\"}}");
-        text
+        let sum = sum_of(&text);
+        text + &sum
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
@@ -160,6 +162,11 @@ impl State {
     }
 }
 
+/// The end of a checkpoint that begins with this text.
+fn sum_of(text: &str) -> String {
+    format!(",\"sum\":\"{:016x}\"}}", XxHash64::oneshot(0, text.as_bytes()))
+}
+
 /// Checks format and checksum, and hands out the other members.
 fn read(text: &str) -> Result<Members, Failure> {
     let Ok(Node::Object(members)) = Node::read(text.as_bytes()) else {
@@ -183,11 +190,12 @@ fn read(text: &str) -> Result<Members, Failure> {
             corrupt("it was written by another program")
         });
     }
-    let (summed, sum) = text.rsplit_once(",\"sum\":\"").ok_or_else(|| corrupt("its checksum is missing"))?;
-    if sum != format!("{:016x}\"}}", XxHash64::oneshot(0, summed.as_bytes())) {
+    let summed = text.len().checked_sub(SUM_BYTES).and_then(|at| text.split_at_checked(at));
+    let (summed, sum) =
+        summed.filter(|_| members.take("sum").is_some()).ok_or_else(|| corrupt("its checksum is missing"))?;
+    if sum != sum_of(summed) {
         return Err(corrupt("its checksum is wrong: it was cut or changed"));
     }
-    members.take("sum");
     Ok(members)
 }
 

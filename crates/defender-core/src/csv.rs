@@ -71,10 +71,10 @@ fn members(record: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
 
 /// The value that a text begins with, and what follows it.
 fn split_value(text: &str) -> Option<(&str, &str)> {
-    let end = if text.starts_with(['"', '{', '[']) {
+    let end = if matches!(text.bytes().next(), Some(b'"' | b'{' | b'[')) {
         Scanner::default().find_end(text.as_bytes())?
     } else {
-        text.find([',', ' ', '\t', '\r', '\n']).unwrap_or(text.len())
+        text.bytes().position(|b| matches!(b, b',' | b' ' | b'\t' | b'\r' | b'\n')).unwrap_or(text.len())
     };
     text.split_at_checked(end).filter(|(value, _)| !value.is_empty())
 }
@@ -115,7 +115,8 @@ fn push_compact(out: &mut String, value: &str) {
 }
 
 fn push_field(row: &mut String, field: &str) {
-    if field.contains(['"', ',', '\r', '\n']) || field.starts_with(' ') || field.ends_with(' ') {
+    if field.bytes().any(|b| matches!(b, b'"' | b',' | b'\r' | b'\n')) || field.starts_with(' ') || field.ends_with(' ')
+    {
         row.push('"');
         row.push_str(&field.replace('"', "\"\""));
         row.push('"');

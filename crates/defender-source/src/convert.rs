@@ -67,6 +67,8 @@ fn gap(gap: core::Gap) -> wit::Gap {
     }
 }
 
+// Out of line, since `poll` and `probe` would each have a copy.
+#[inline(never)]
 pub(crate) fn failure(failure: core::Failure) -> wit::Failure {
     match failure {
         core::Failure::InvalidConfig(problems) => wit::Failure::InvalidConfig(diagnostics(problems)),

@@ -329,7 +329,11 @@ impl Machine {
             Some((least, greatest)) => vec![check(ask.since, least), check(greatest.plus(1), ask.until)],
             None => vec![check(ask.since, ask.until)],
         };
-        self.follow_ups.extend(checks.into_iter().filter(|check| check.since < check.until));
+        for check in checks {
+            if check.since < check.until {
+                self.follow_ups.push_back(check);
+            }
+        }
         if self.follow_ups.is_empty() {
             self.is_whole();
         }
