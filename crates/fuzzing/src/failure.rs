@@ -17,7 +17,7 @@ const MEMBER: &str = "\"access_token\":\"sijsje7T.a-b_c";
 
 /// Whatever the token endpoint answers, it is a token that a header can carry or a failure that is fit to be shown.
 ///
-/// The text is an answer: a line with the status, lines with headers, an empty line, the body. [`canary::with_secrets`]
+/// The text is an answer: a line with the status, lines with headers, an empty line, the body. `canary::with_secrets`
 /// says how secrets are written.
 pub fn token_answer(data: &[u8]) -> Reached {
     let (mut head, mut body) = answer_of(data);

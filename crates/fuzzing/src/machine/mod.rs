@@ -14,7 +14,7 @@ use host::Host;
 /// How often the host acts at the most.
 const ACTS: usize = 48;
 
-/// Whatever comes, the laws of [`laws`] hold; and once the service is well again, reading comes to its end.
+/// Whatever comes, the laws of `laws` hold; and once the service is well again, reading comes to its end.
 pub fn machine(data: &[u8]) -> Reached {
     let mut bytes = Bytes::new(data);
     let mut host = Host::new(&mut bytes);
