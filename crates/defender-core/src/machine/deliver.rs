@@ -17,7 +17,7 @@ pub(super) const KIND: &str = "detection";
 pub(super) enum Taken {
     /// It was delivered, or needs not be.
     Done {
-        /// Whether it lies in the slice and had not been seen.
+        /// Whether it had not been seen, and was delivered.
         is_new: bool,
     },
     /// The batch has no room for it.
@@ -61,7 +61,7 @@ impl Machine {
             return Taken::Held;
         }
         self.deliver(held);
-        Taken::Done { is_new: lies_inside }
+        Taken::Done { is_new: true }
     }
 
     /// Puts an event into the batch, and its key into the ring.

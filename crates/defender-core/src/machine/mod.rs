@@ -161,6 +161,8 @@ struct Suspect {
     /// When it was asked for, on the local clock.
     sent: Tick,
     date: Option<Tick>,
+    /// The least and the greatest stamp of its rows.
+    span: Option<(Tick, Tick)>,
 }
 
 #[derive(Debug)]

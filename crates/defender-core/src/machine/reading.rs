@@ -34,8 +34,8 @@ pub(super) struct Reading {
     rows: u32,
     /// The least and the greatest stamp of the rows in the slice.
     span: Option<(Tick, Tick)>,
-    /// Whether a row in the slice had not been seen before.
-    has_new: bool,
+    /// Whether a check shows what the answer that it checks lacked.
+    shows_more: bool,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
 }
@@ -129,7 +129,7 @@ impl Machine {
                     begins_with: Vec::new(),
                     rows: 0,
                     span: None,
-                    has_new: false,
+                    shows_more: false,
                     broke: None,
                 }));
             }
@@ -168,7 +168,7 @@ impl Machine {
                 return Some(too_small);
             }
             self.deliver(held);
-            reading.has_new = true;
+            self.note_more(&mut reading);
         }
         loop {
             if self.poll.is_full() {
@@ -185,6 +185,10 @@ impl Machine {
                         return None;
                     }
                     reading.rows = reading.rows.saturating_add(1);
+                    if processed.is_some_and(|at| self.lies_beyond(&reading.ask, at)) {
+                        self.learn_cap();
+                        reading.shows_more = true;
+                    }
                     let taken = self.take_row(&reading.ask, row, reading.reader.bytes(range));
                     if let Some(at) =
                         processed.filter(|at| single && reading.ask.since <= *at && *at < reading.ask.until)
@@ -193,13 +197,8 @@ impl Machine {
                         reading.span = Some((least.min(at), greatest.max(at)));
                     }
                     match taken {
-                        Taken::Done { is_new } => {
-                            reading.has_new |= is_new;
-                            // At once, so that the checkpoint of this batch knows it.
-                            if is_new && reading.ask.purpose == Purpose::Check {
-                                self.learn_cap();
-                            }
-                        }
+                        Taken::Done { is_new: true } => self.note_more(&mut reading),
+                        Taken::Done { is_new: false } => {}
                         Taken::Held => {
                             let needed = self.held.as_ref().map_or(0, |held| held.event.body.len());
                             self.phase = Phase::Reading(reading);
@@ -267,7 +266,7 @@ impl Machine {
 
     /// An answer has been read to its end.
     fn complete(&mut self, reading: &Reading) {
-        let Reading { ask, sent, rows, has_new, .. } = reading;
+        let Reading { ask, sent, rows, shows_more, .. } = reading;
         let date = reading.head.date();
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
@@ -287,8 +286,7 @@ impl Machine {
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspect) = self.suspect else { return };
-                if *has_new {
-                    self.learn_cap();
+                if *shows_more {
                     self.split(ask, suspect.rows);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole();
@@ -319,29 +317,43 @@ impl Machine {
         rows >= self.limits.suspicious_rows && rows >= whole && ask.until.0 - ask.since.0 > 1
     }
 
-    /// Asks what lies below the least and above the greatest stamp of an answer. Something new there means that the
-    /// service cut it.
+    /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
+    /// service cut it. Both stamps are asked for again, since a cut may go through the rows of one tick.
     fn check_for_a_cut(&mut self, reading: &Reading) {
-        let Reading { ask, sent, rows, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date() });
+        let Reading { ask, sent, rows, span, .. } = reading;
+        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date(), span: *span });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
-        let checks = match reading.span {
-            Some((least, greatest)) => vec![check(ask.since, least), check(greatest.plus(1), ask.until)],
-            None => vec![check(ask.since, ask.until)],
-        };
-        for check in checks {
-            if check.since < check.until {
-                self.follow_ups.push_back(check);
+        match *span {
+            Some((least, greatest)) => {
+                self.follow_ups.push_back(check(ask.since, least.plus(1)));
+                self.follow_ups.push_back(check(greatest, ask.until));
             }
+            None => self.follow_ups.push_back(check(ask.since, ask.until)),
         }
-        if self.follow_ups.is_empty() {
-            self.is_whole();
+    }
+
+    /// Whether a stamp of a check lies in the slice, and beyond what the answer that it checks held.
+    fn lies_beyond(&self, ask: &Ask, at: Tick) -> bool {
+        let (Some(suspect), Purpose::Check) = (self.suspect, ask.purpose) else { return false };
+        let slice = self.state.as_ref().and_then(|state| state.round);
+        slice.is_some_and(|slice| slice.at <= at && at < slice.end)
+            && suspect.span.is_none_or(|(least, greatest)| at < least || greatest < at)
+    }
+
+    /// A row was delivered. One of a check shows more than the answer that it checks, unless the full ring has forgotten
+    /// what was delivered before.
+    fn note_more(&mut self, reading: &mut Reading) {
+        if reading.ask.purpose == Purpose::Check {
+            reading.shows_more = true;
+            if self.forgot_until.is_none() {
+                self.learn_cap();
+            }
         }
     }
 
     /// Nothing showed that the suspected answer was cut.
     fn is_whole(&mut self) {
-        let Some(Suspect { rows, sent, date }) = self.suspect else { return };
+        let Some(Suspect { rows, sent, date, .. }) = self.suspect else { return };
         if let Some(state) = &mut self.state {
             state.whole = state.whole.max(rows);
         }
@@ -350,8 +362,8 @@ impl Machine {
 
     fn learn_cap(&mut self) {
         let (Some(state), Some(Suspect { rows, .. })) = (&mut self.state, self.suspect) else { return };
-        // A row whose key the full ring has forgotten looks new, and shows nothing.
-        if state.cap == Some(rows) || self.forgot_until.is_some() {
+        // At once, so that the checkpoint of this very batch knows it.
+        if state.cap == Some(rows) {
             return;
         }
         state.cap = Some(rows);

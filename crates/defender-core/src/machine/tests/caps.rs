@@ -94,3 +94,36 @@ fn a_late_arrival_that_looks_like_a_cap_is_found_out() {
     let batch = rig.poll(BUDGET, capped(&crowd, 1000, true)).unwrap();
     assert_eq!((batch.events.len(), batch.gaps), (9, Vec::new()));
 }
+
+#[test]
+fn a_cap_shows_by_rows_that_were_known_before_as_well() {
+    let mut rig = rig(3);
+    rig.machine.config.overlap = 3600 * TICKS_PER_SECOND;
+    let mut rows = vec![(1, "a"), (2, "b"), (3, "c"), (4, "d")];
+    rig.now.wall = Tick::parse("2026-01-01T11:10:00Z").unwrap();
+    rig.machine.limits.suspicious_rows = 1000;
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&rows, 4, true)), ["a", "b", "c", "d"]);
+    rig.machine.limits.suspicious_rows = 3;
+    // Late, and hidden behind four rows that are known.
+    rows.extend([(0, "late"), (700, "e"), (701, "f"), (702, "g"), (703, "h")]);
+    rig.now.wall = Tick::parse("2026-01-01T11:30:00Z").unwrap();
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&rows, 4, true)), ["e", "f", "g", "h", "late"]);
+}
+
+#[test]
+fn rows_without_a_stamp_show_a_cap_as_well() {
+    let mut rig = rig(3);
+    let mut asked = 0;
+    let answer = |url: &str| {
+        asked += 1;
+        let bare: Vec<_> = (0..4).map(|n| format!(r#"{{"FullId":"{asked}-{n}"}}"#)).collect();
+        let stamped = row("a", "2026-01-01T11:30:00Z");
+        ok(match asked {
+            1 => format!("[{},{},{stamped}]", bare[0], bare[1]),
+            2 => format!("[{},{},{}]", bare[1], bare[2], bare[3]),
+            _ => capped(&[], 3, true)(url).2,
+        })
+    };
+    let batch = rig.poll(BUDGET, answer).unwrap();
+    assert!(batch.notices.iter().any(|notice| notice.code == "answer.cap"), "{:?}", batch.notices);
+}
