@@ -87,7 +87,14 @@ fn check_progress(batch: &Batch, before: &Before<'_>, state: &State, reached: &m
             reached.insert("one-tick-too-full");
         }
     } else {
-        assert!(has_moved || is_new, "the instance stands still at {}: {:?}", batch.checkpoint, batch.events);
+        // While the ring is too full for the slice, what an answer says twice may come twice.
+        let repeats = state.frozen && !batch.events.is_empty();
+        assert!(
+            has_moved || is_new || repeats,
+            "the instance stands still at {}: {:?}",
+            batch.checkpoint,
+            batch.events
+        );
         if !has_moved {
             reached.insert("events-alone");
         }
