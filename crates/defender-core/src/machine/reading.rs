@@ -286,7 +286,8 @@ impl Machine {
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspect) = self.suspect else { return };
-                if *shows_more {
+                // As many rows as the suspected answer had may be cut as well, by rows of the tick that it begins at.
+                if *shows_more || *rows >= suspect.rows {
                     self.split(ask, suspect.rows);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole();

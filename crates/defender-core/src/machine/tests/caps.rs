@@ -127,3 +127,16 @@ fn rows_without_a_stamp_show_a_cap_as_well() {
     let batch = rig.poll(BUDGET, answer).unwrap();
     assert!(batch.notices.iter().any(|notice| notice.code == "answer.cap"), "{:?}", batch.notices);
 }
+
+#[test]
+fn rows_behind_a_crowd_on_one_tick_are_found() {
+    let rows = [(0, "a"), (600, "b"), (600, "c"), (600, "d"), (600, "e"), (700, "f")];
+    let mut rig = rig(3);
+    rig.machine.config.overlap = 3600 * TICKS_PER_SECOND;
+    rig.machine.limits.suspicious_rows = 1000;
+    rig.now.wall = Tick::parse("2026-01-01T11:12:00Z").unwrap();
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&rows[1..5], 4, true)), ["b", "c", "d", "e"]);
+    rig.machine.limits.suspicious_rows = 3;
+    rig.now.wall = Tick::parse("2026-01-01T11:30:00Z").unwrap();
+    assert_eq!(read(&mut rig, BUDGET, false, capped(&rows, 4, true)), ["a", "f"]);
+}
