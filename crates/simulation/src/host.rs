@@ -120,7 +120,7 @@ impl<'a> Host<'a> {
             verbose: orders.verbose,
             random: Random::new(world.seed ^ 0x4057),
             clock: Clock::new(world.begins, world.jumps.clone()),
-            service: Service::new(world, limit),
+            service: Service::new(world, limit, orders.verbose),
             reference: Reference::new(world),
             met,
             machine: None,

@@ -156,7 +156,7 @@ impl<'a> Reference<'a> {
         // What fails for ever is given up in pieces that grow with what was given up before.
         let is_poisoned = |(first, last): &(Tick, Tick)| {
             let meets = gap.since.minus(REACH) <= *last && *first <= gap.until.plus(REACH);
-            meets && gap.until.0 - gap.since.0 <= 2 * (last.0 - first.0) + 2 * REACH
+            meets && gap.until.0 - gap.since.0 <= 4 * (last.0 - first.0) + 2 * REACH
         };
         let is_true = match gap.cause {
             GapCause::Truncated => {

@@ -22,6 +22,8 @@ pub(crate) struct Service<'a> {
     limit: Option<usize>,
     /// The bounds of the last request for detections.
     pub(crate) asked: (Tick, Tick),
+    /// Prints the rows of every answer.
+    verbose: bool,
 }
 
 /// What comes of a request.
@@ -40,7 +42,7 @@ struct Query {
 }
 
 impl<'a> Service<'a> {
-    pub(crate) fn new(world: &'a World, limit: Option<u32>) -> Self {
+    pub(crate) fn new(world: &'a World, limit: Option<u32>, verbose: bool) -> Self {
         Self {
             world,
             random: Random::new(world.seed ^ 0xFACE),
@@ -49,6 +51,7 @@ impl<'a> Service<'a> {
             not_before: [0; 2],
             limit: limit.map(|limit| limit as usize),
             asked: (Tick::MIN, Tick::MIN),
+            verbose,
         }
     }
 
@@ -283,6 +286,11 @@ impl<'a> Service<'a> {
             met.add(Met::NoContent);
             return self.reply(204, Vec::new(), clock, met);
         }
+        if self.verbose {
+            for row in &rows {
+                println!("    row {} {}", row.stamp, shown(row));
+            }
+        }
         let mut bytes = self.written(&rows, met);
         let mut ending = Ending::End;
         if let Some(fault) = fault {
@@ -431,6 +439,11 @@ pub(crate) fn visible(world: &World, since: Tick, until: Tick, at: Tick) -> Vec<
     let begin = history.partition_point(|d| if habits.since_is_open { d.stamp <= since } else { d.stamp < since });
     let end = history.partition_point(|d| if habits.until_is_open { d.stamp < until } else { d.stamp <= until });
     history.get(begin..end).unwrap_or_default().iter().filter(|d| d.appears <= at).collect()
+}
+
+/// How a detection is called in messages.
+pub(crate) fn shown(d: &Detection) -> String {
+    d.full_id.clone().unwrap_or_else(|| String::from_utf8_lossy(&d.record).chars().take(60).collect())
 }
 
 fn http_date(at: Tick) -> String {
