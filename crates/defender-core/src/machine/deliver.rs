@@ -1,5 +1,7 @@
 //! From a row to an event, and from what a poll gathered to a batch.
 
+use twox_hash::XxHash64;
+
 use crate::checkpoint::State;
 use crate::config::Format;
 use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll};
@@ -42,6 +44,11 @@ impl Machine {
         }
         let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
         let event = self.event(&mut row, record);
+        // As CSV, where every quote is written twice, a record takes more bytes than the service sent.
+        if event.body.len() > self.limits.event_bytes {
+            self.leave_out(ask, XxHash64::oneshot(0, record));
+            return Taken::Done { is_new: false };
+        }
         let fingerprint = fingerprint(&event.key);
         if let Some(state) = &mut self.state
             && state.ring.contains(fingerprint)
@@ -108,9 +115,17 @@ impl Machine {
         }
     }
 
-    /// A record that is too large: a gap, told once.
+    /// Takes a record that is too large, by the hash of its bytes.
     pub(super) fn take_oversize(&mut self, ask: &Ask, hash: u64) {
+        if matches!(ask.purpose, Purpose::Neighbour | Purpose::Probe) {
+            return;
+        }
         self.poll.counters.rows += 1;
+        self.leave_out(ask, hash);
+    }
+
+    /// A record that is too large is a gap, told once.
+    fn leave_out(&mut self, ask: &Ask, hash: u64) {
         let key = format!("gap:unreadable:{hash:016x}");
         let fingerprint = fingerprint(&key);
         if self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint)) {

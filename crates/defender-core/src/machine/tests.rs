@@ -1,10 +1,11 @@
 //! The machine, driven by hand.
 
+mod bounds;
 mod caps;
 mod held;
 
 use super::*;
-use crate::contract::NextPoll;
+use crate::contract::{GapCause, NextPoll};
 use crate::tick::TICKS_PER_SECOND;
 
 const NOW: &str = "2026-01-01T12:00:00Z";
