@@ -97,7 +97,7 @@ impl Config {
         let known = [SIEM_AUDIENCE, OLD_SIEM_AUDIENCE].contains(&self.audience.trim_end_matches('/'));
         add(!known, &AUDIENCE, "");
         if let Some(request) = &self.request {
-            add(request.until.is_none() || request.limit.is_some(), &REQUEST, "");
+            add(!request.can_be_made_again(), &REQUEST, "");
             return notes;
         }
         add(self.start == Start::Now, &START_NOW, "");
@@ -347,6 +347,8 @@ mod tests {
             (r#", "region": "eu", "overlap": "P3D""#, "plan.many-requests"),
             (r#", "region": "eu", "limit": 100"#, "plan.limit"),
             (r#", "region": "eu", "request": {"ago": "PT10M"}"#, "plan.request"),
+            (r#", "region": "eu", "request": {"sinceTimeUtc": "2026-01-01"}"#, "plan.request"),
+            (r#", "region": "eu", "request": {"untilTimeUtc": "2026-01-01"}"#, "plan.request"),
             (r#", "region": "eu", "endpoints": {"token": "https://login.example/token"}"#, "plan.token-host"),
             (r#", "endpoints": {"api": "gateway.example"}"#, "plan.api-host"),
             (r#", "region": "eu", "endpoints": {"audience": "https://graph.microsoft.com"}"#, "plan.audience"),

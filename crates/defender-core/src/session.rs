@@ -1,14 +1,24 @@
 //! What an instance keeps between the calls of its host: a cache, on which nothing depends.
 
+use std::fmt;
+
+use crate::checkpoint::MAX_CHECKPOINT_BYTES;
 use crate::config::{Config, SCHEMA};
 use crate::contract::{Budget, Description, Failure, Position};
 use crate::machine::{MAX_EVENT_BYTES, Machine};
 use crate::tick::Now;
 
-/// The machine of the last poll, and the configuration that it was made of.
-#[derive(Debug, Default)]
+/// The machine of the last poll, and the configuration that it was made of, which no `Debug` shows: it holds the secret.
+#[derive(Default)]
 pub struct Session {
     kept: Option<(String, Machine)>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.kept.as_ref().map(|(_, machine)| machine);
+        f.debug_struct("Session").field("machine", &machine).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -59,7 +69,7 @@ pub fn describe() -> Description {
         version: env!("CARGO_PKG_VERSION"),
         config_schema: SCHEMA,
         documentation: "README.md of the project, and docs/ beside it",
-        max_checkpoint_bytes: 256 * 1024,
+        max_checkpoint_bytes: MAX_CHECKPOINT_BYTES as u32,
         max_event_bytes: MAX_EVENT_BYTES as u64,
     }
 }

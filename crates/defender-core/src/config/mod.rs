@@ -236,6 +236,13 @@ impl TokenVersion {
     }
 }
 
+impl SingleRequest {
+    /// Whether it means the same whenever it is made, so that a fresh instance may make it again.
+    pub fn can_be_made_again(&self) -> bool {
+        self.since.is_some() && self.until.is_some() && self.limit.is_none()
+    }
+}
+
 impl Format {
     /// The words of the configuration, in the order of the formats.
     pub const NAMES: [&str; 2] = [Self::Raw.name(), Self::Csv.name()];

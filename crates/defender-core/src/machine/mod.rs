@@ -12,6 +12,7 @@ mod reading;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State};
 use crate::config::Config;
@@ -38,8 +39,7 @@ pub enum Output {
     Done(Result<Batch, Failure>),
 }
 
-/// What came of an output.
-#[derive(Debug)]
+/// What came of an output. Without `Debug`, since a chunk may hold the token.
 pub enum Input<'a> {
     /// The answer's status and headers.
     ResponseHead(ResponseHead),
@@ -68,8 +68,7 @@ impl Default for Limits {
     }
 }
 
-/// One source that is being read.
-#[derive(Debug)]
+/// One source that is being read. Its `Debug` shows no answer: that of the token endpoint holds the token.
 pub struct Machine {
     config: Config,
     limits: Limits,
@@ -179,6 +178,12 @@ struct Embargo {
     until: Option<u64>,
 }
 
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("mode", &self.mode).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 impl Machine {
     /// A machine that reads on from a position.
     ///
@@ -240,9 +245,8 @@ impl Machine {
         let mut state = State::from_text(text, &self.config.identity())?;
         match (&self.config.request, state.asked) {
             (Some(request), Some(_)) => {
-                let can_be_asked_again = request.since.is_some() && request.until.is_some() && request.limit.is_none();
                 let is_partly_delivered = !state.answered && !state.ring.is_empty();
-                self.lost_answer = is_partly_delivered && (!can_be_asked_again || state.frozen);
+                self.lost_answer = is_partly_delivered && (!request.can_be_made_again() || state.frozen);
             }
             // A request that failed before it was sent.
             (Some(_), None) if state.is_untouched() => {}
