@@ -6,10 +6,10 @@
 use std::hash::Hasher;
 use std::ops::Range;
 
-use serde::de::{Deserialize, IgnoredAny};
 use twox_hash::XxHash64;
 
 use crate::detection::Row;
+use crate::scan::Stop;
 
 /// Reads one answer.
 #[derive(Debug)]
@@ -213,17 +213,8 @@ impl AnswerReader {
         if there < retry_at && there <= self.max_record && !self.ended {
             return Some(Found::NeedsMore);
         }
-        let (read, length) = match first::<Row>(self.rest()) {
-            // A member that matters is read more closely than JSON's syntax asks for: a lone surrogate in `FullId`, or
-            // an `AlertPart` of 1e999, is odd, and stops no batch.
-            (Some(Err(error)), _) if !error.is_eof() => {
-                let (syntax, length) = first::<IgnoredAny>(self.rest());
-                (syntax.map(|syntax| syntax.map(|_| Row::unreadable(self.rest().first() == Some(&b'{')))), length)
-            }
-            read => read,
-        };
-        match read {
-            Some(Ok(row)) if length <= self.max_record => {
+        match Row::read(self.rest()) {
+            Ok((row, length)) if length <= self.max_record => {
                 // A number, unlike a record, does not tell where it ends: where the body breaks off it may be half of one.
                 if length == there && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
                     self.state = State::Record { enveloped, retry_at: there + 1 };
@@ -234,20 +225,7 @@ impl AnswerReader {
                 self.state = State::Separator { enveloped };
                 Some(Found::Record(begin..begin + length, row))
             }
-            // serde_json does not tell half a number from a wrong one: the next byte does.
-            Some(Err(error))
-                if !error.is_eof()
-                    && !self.ended
-                    && there <= self.max_record
-                    && matches!(self.rest().last(), Some(b'.' | b'e' | b'E' | b'+' | b'-')) =>
-            {
-                self.state = State::Record { enveloped, retry_at: there + 1 };
-                Some(Found::NeedsMore)
-            }
-            Some(Err(error)) if !error.is_eof() => {
-                let what = error.to_string();
-                Some(self.malformed(what.split(" at line ").next().unwrap_or_default()))
-            }
+            Err(Stop::Wrong(what)) => Some(self.malformed(what)),
             _ if there > self.max_record => {
                 self.state = State::Skip { enveloped, scanner: Scanner::default(), hash: XxHash64::with_seed(0) };
                 None
@@ -333,13 +311,6 @@ impl AnswerReader {
         self.state = State::Failed;
         Found::Malformed(Malformed { offset: self.position(), what: what.to_owned(), from_the_start: false })
     }
-}
-
-/// The first value of a text, and its length.
-fn first<'a, T: Deserialize<'a>>(text: &'a [u8]) -> (Option<serde_json::Result<T>>, usize) {
-    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<T>();
-    let read = values.next();
-    (read, values.byte_offset())
 }
 
 /// Finds where a JSON value ends by its brackets and quotes alone.

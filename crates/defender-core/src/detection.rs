@@ -2,11 +2,12 @@
 //!
 //! Source of the members: the 50 of a record of 2020; of these five decide anything here.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use twox_hash::XxHash64;
 
+use crate::json::Node;
+use crate::scan::{Scan, Stop, Text, Value};
 use crate::tick::Tick;
 
 /// What is read of a record. A member that is missing, null or empty is none.
@@ -29,11 +30,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// A record of which nothing can be read but that it is JSON, and whether it is an object.
-    pub(crate) fn unreadable(is_object: bool) -> Self {
-        Self { is_odd: true, is_object, ..Self::default() }
-    }
-
     /// Whether this looks like a detection, and not like some other object.
     pub fn is_detection(&self) -> bool {
         self.full_id.is_some() || self.alert_id.is_some()
@@ -54,210 +50,115 @@ pub fn fingerprint(key: &str) -> u64 {
     XxHash64::oneshot(0, key.as_bytes())
 }
 
-impl<'de> Deserialize<'de> for Row {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RowVisitor)
-    }
-}
-
-struct RowVisitor;
-
-impl<'de> Visitor<'de> for RowVisitor {
-    type Value = Row;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a detection")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
-        let mut row = Row { is_object: true, ..Row::default() };
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
+impl Row {
+    /// Reads a record, and says how many bytes it has.
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Self, usize), Stop> {
+        let mut scan = Scan::new(bytes);
+        let mut row = Self::default();
+        if scan.open_object()? {
+            row.is_object = true;
+            let mut is_first = true;
+            while let Some(name) = scan.name(is_first)? {
+                is_first = false;
+                let value = scan.value()?;
+                match Member::of(&name) {
+                    None => {}
+                    Some(Member::FullId) => row.full_id = text(value).unwrap_or_odd(&mut row.is_odd),
+                    Some(Member::AlertId) => row.alert_id = text(value).unwrap_or_odd(&mut row.is_odd),
+                    Some(Member::AlertPart) => row.alert_part = text(value).unwrap_or_odd(&mut row.is_odd),
+                    Some(Member::Processed) => row.processed = stamp(value).unwrap_or_odd(&mut row.is_odd),
+                    Some(Member::Occurred) => row.occurred = stamp(value).unwrap_or_odd(&mut row.is_odd),
                 }
-                Name::FullId => row.full_id = map.next_value::<Text>()?.or_odd(&mut row.is_odd),
-                Name::AlertId => row.alert_id = map.next_value::<Text>()?.or_odd(&mut row.is_odd),
-                Name::AlertPart => row.alert_part = map.next_value::<Text>()?.or_odd(&mut row.is_odd),
-                Name::Processed => row.processed = map.next_value::<Stamp>()?.or_odd(&mut row.is_odd),
-                Name::Occurred => row.occurred = map.next_value::<Stamp>()?.or_odd(&mut row.is_odd),
             }
+        } else {
+            scan.value()?;
+            row.is_odd = true;
         }
-        Ok(row)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Row, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(no_object())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Row, E> {
-        Ok(no_object())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Row, E> {
-        Ok(no_object())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Row, E> {
-        Ok(no_object())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Row, E> {
-        Ok(no_object())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Row, E> {
-        Ok(no_object())
-    }
-
-    fn visit_unit<E>(self) -> Result<Row, E> {
-        Ok(no_object())
+        Ok((row, scan.position()))
     }
 }
 
-fn no_object() -> Row {
-    Row::unreadable(false)
-}
-
-/// The names of members that matter.
-enum Name {
+/// The members that matter.
+#[derive(Clone, Copy)]
+enum Member {
     FullId,
     AlertId,
     AlertPart,
     Processed,
     Occurred,
-    Other,
 }
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes, which spares the 45 other names the check for UTF-8.
-        deserializer.deserialize_bytes(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
-        Ok(match name {
-            b"FullId" => Name::FullId,
-            b"AlertId" => Name::AlertId,
-            b"AlertPart" => Name::AlertPart,
-            b"LastProcessedTimeUtc" => Name::Processed,
-            b"AlertTime" => Name::Occurred,
-            _ => Name::Other,
-        })
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-        self.visit_bytes(name.as_bytes())
-    }
-}
-
-/// What a member of a record holds, whatever its type.
-enum Lenient<T> {
-    Value(T),
-    Absent,
-    Odd,
-}
-
-impl<T> Lenient<T> {
-    fn or_odd(self, is_odd: &mut bool) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent => None,
-            Self::Odd => {
-                *is_odd = true;
-                None
-            }
+impl Member {
+    #[inline]
+    fn of(name: &Text<'_>) -> Option<Self> {
+        match name.plain() {
+            Some(plain) => Self::named(plain),
+            None => Self::named(decoded(name)?.as_bytes()),
         }
     }
-}
 
-type Text = Lenient<String>;
-type Stamp = Lenient<Tick>;
-
-/// What a member is read from.
-trait FromScalar: Sized {
-    fn from_text(text: &str) -> Lenient<Self>;
-    fn from_number(number: impl fmt::Display) -> Lenient<Self>;
-}
-
-impl FromScalar for String {
-    fn from_text(text: &str) -> Text {
-        Lenient::Value(text.to_owned())
-    }
-
-    fn from_number(number: impl fmt::Display) -> Text {
-        Lenient::Value(number.to_string())
+    #[inline]
+    fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"FullId" => Self::FullId,
+            b"AlertId" => Self::AlertId,
+            b"AlertPart" => Self::AlertPart,
+            b"LastProcessedTimeUtc" => Self::Processed,
+            b"AlertTime" => Self::Occurred,
+            _ => return None,
+        })
     }
 }
 
-impl FromScalar for Tick {
-    fn from_text(text: &str) -> Stamp {
-        Self::parse(text).map_or(Lenient::Odd, Lenient::Value)
-    }
+/// A member has a type or a form that it should not have.
+struct Odd;
 
-    fn from_number(_: impl fmt::Display) -> Stamp {
-        Lenient::Odd
+trait OrOdd<T> {
+    fn unwrap_or_odd(self, is_odd: &mut bool) -> Option<T>;
+}
+
+impl<T> OrOdd<T> for Result<Option<T>, Odd> {
+    fn unwrap_or_odd(self, is_odd: &mut bool) -> Option<T> {
+        self.unwrap_or_else(|Odd| {
+            *is_odd = true;
+            None
+        })
     }
 }
 
-impl<'de, T: FromScalar> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LenientVisitor(std::marker::PhantomData))
+/// The text of a member; of a whole number that has one spelling alone, its digits.
+fn text(value: Value<'_>) -> Result<Option<String>, Odd> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some(decoded(&text).ok_or(Odd)?.into_owned()).filter(|text| !text.is_empty())),
+        Value::Number(digits) => {
+            let digits = str::from_utf8(digits).map_err(|_| Odd)?;
+            let is_whole = digits != "-0" && (digits.parse::<u64>().is_ok() || digits.parse::<i64>().is_ok());
+            if is_whole { Ok(Some(digits.to_owned())) } else { Err(Odd) }
+        }
+        Value::Bool | Value::Composite => Err(Odd),
     }
 }
 
-struct LenientVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: FromScalar> Visitor<'de> for LenientVisitor<T> {
-    type Value = Lenient<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+fn stamp(value: Value<'_>) -> Result<Option<Tick>, Odd> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => match decoded(&text).ok_or(Odd)?.as_ref() {
+            "" => Ok(None),
+            stamp => Tick::parse(stamp).map(Some).ok_or(Odd),
+        },
+        Value::Bool | Value::Number(_) | Value::Composite => Err(Odd),
     }
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Lenient<T>, E> {
-        Ok(if text.is_empty() { Lenient::Absent } else { T::from_text(text) })
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Lenient<T>, E> {
-        Ok(T::from_number(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Lenient<T>, E> {
-        Ok(T::from_number(number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Lenient<T>, E> {
-        Ok(Lenient::Odd)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Lenient<T>, E> {
-        Ok(Lenient::Odd)
-    }
-
-    fn visit_unit<E>(self) -> Result<Lenient<T>, E> {
-        Ok(Lenient::Absent)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Lenient<T>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Lenient::Odd)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lenient<T>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Lenient::Odd)
+/// What a string means; none where that is no text: lone surrogates, or bytes that are no UTF-8.
+fn decoded<'a>(text: &Text<'a>) -> Option<Cow<'a, str>> {
+    match text.plain() {
+        Some(plain) => str::from_utf8(plain).ok().map(Cow::Borrowed),
+        None => match Node::read(text.quoted()) {
+            Ok(Node::Text(text)) => Some(Cow::Owned(text)),
+            _ => None,
+        },
     }
 }
 
@@ -266,7 +167,9 @@ mod tests {
     use super::*;
 
     fn row(json: &str) -> Row {
-        serde_json::from_str(json).unwrap()
+        let (row, length) = Row::read(json.as_bytes()).unwrap();
+        assert_eq!(length, json.len());
+        row
     }
 
     #[test]

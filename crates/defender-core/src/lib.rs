@@ -19,6 +19,7 @@ pub mod plan;
 mod progress;
 mod query;
 pub mod ring;
+mod scan;
 pub mod secret;
 mod session;
 #[cfg(test)]
