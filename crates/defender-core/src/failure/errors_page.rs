@@ -1,4 +1,4 @@
-//! `docs/errors.md` has a section for every hint, and none that no hint names.
+//! `docs/errors.md` has a section for every hint, and none that no hint names; and each other code has its row.
 
 use std::collections::BTreeSet;
 
@@ -99,4 +99,51 @@ fn sections_on_codes_are_in_ascending_order() {
     let found: Vec<u32> = sections().iter().filter_map(|(anchor, _)| codes(anchor)).collect();
     let listed: Vec<u32> = CATALOGUE.iter().map(|entry| entry.code).collect();
     assert_eq!(found, listed);
+}
+
+/// The rows of a table, by what its first column holds in backticks.
+fn listed(page: &str) -> BTreeSet<&str> {
+    page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+}
+
+/// The literals in a source file, without its tests, that are words with dots or hyphens.
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_word = |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'.');
+    code.split('"').skip(1).step_by(2).filter(is_word).filter(|text| text.contains(['-', '.']))
+}
+
+#[test]
+fn every_code_that_has_no_section_is_in_the_table() {
+    let listed = listed(PAGE.split("## Other codes").nth(1).unwrap());
+    let sources = [
+        include_str!("../checkpoint.rs"),
+        include_str!("../config/json.rs"),
+        include_str!("../config/problems.rs"),
+        include_str!("../config/reader.rs"),
+        include_str!("../machine/asking.rs"),
+        include_str!("../machine/deliver.rs"),
+        include_str!("../machine/failing.rs"),
+        include_str!("../machine/reading.rs"),
+        include_str!("../plan.rs"),
+    ];
+    let groups = ["answer.", "checkpoint.", "clock.", "config.", "driver.", "overlap.", "plan.", "probe.", "range."];
+    let is_code =
+        |word: &&str| groups.iter().any(|group| word.strip_prefix(group).is_some_and(|rest| !rest.is_empty()));
+    let made: BTreeSet<&str> = sources.into_iter().flat_map(words).filter(is_code).collect();
+    assert_eq!(made, listed.into_iter().filter(|code| *code != "config.").collect());
+}
+
+#[test]
+fn every_attribute_and_counter_is_on_the_page_of_events() {
+    let listed = listed(include_str!("../../../../docs/events.md"));
+    for name in ["not-an-object", "odd-member", "no-key", "no-stamp"] {
+        assert!(
+            include_str!("../machine/deliver.rs").contains(&format!("\"{name}\"")) && listed.contains(name),
+            "{name}"
+        );
+    }
+    for name in ["rows", "duplicates", "odd-records", "splits", "token-renewals"] {
+        assert!(include_str!("../machine/poll.rs").contains(&format!("\"{name}\"")) && listed.contains(name), "{name}");
+    }
 }
