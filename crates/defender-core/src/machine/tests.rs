@@ -232,7 +232,7 @@ fn a_slice_that_fails_beside_a_neighbour_that_can_be_read_is_isolated_and_given_
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert!(gaps.iter().all(|gap| gap.cause == crate::contract::GapCause::Unreadable));
+    assert!(gaps.iter().all(|gap| gap.cause == GapCause::Unreadable));
     assert!(gaps.iter().any(|gap| gap.since <= poison && poison < gap.until), "{gaps:?}");
     // A request covers a tick on each side of its slice, so the slices beside the poison fail as well.
     let ticks: i64 = gaps.iter().map(|gap| gap.until.0 - gap.since.0).sum();
@@ -324,7 +324,7 @@ fn a_single_request_that_cannot_be_sent_again_is_a_gap_on_a_fresh_instance() {
     rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(first.checkpoint))).unwrap();
     let second = rig.poll(BUDGET, |_| panic!("nothing is asked")).unwrap();
     assert_eq!((second.gaps.len(), second.next), (1, NextPoll::Ended));
-    assert_eq!(second.gaps[0].cause, crate::contract::GapCause::Partial);
+    assert_eq!(second.gaps[0].cause, GapCause::Partial);
 }
 
 #[test]
