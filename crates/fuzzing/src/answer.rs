@@ -65,7 +65,10 @@ pub fn answer(data: &[u8]) -> Reached {
         // What stands around the array in an envelope is not read.
         let shown = String::from_utf8_lossy(body);
         let is_enveloped = shown.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with('{');
-        assert!(is_enveloped || is_json(shown.trim_start_matches('\u{feff}').as_bytes()), "{shown}");
+        // Nor is a record that is passed over, but for its brackets and quotes.
+        let is_read = max_record > body.len();
+        let is_json = is_json(shown.trim_start_matches('\u{feff}').as_bytes());
+        assert!(is_enveloped || is_json || !is_read, "{shown}");
         reached.insert("lenient");
     }
     reached.insert(match whole.end {

@@ -46,7 +46,7 @@ pub(crate) fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
 
 /// Where these bytes begin in others.
 pub(crate) fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len()).position(|window| window == part)
+    memchr::memmem::find(bytes, part)
 }
 
 /// Fails where a secret is shown.
