@@ -200,18 +200,16 @@ fn transport(kind: TransportFailureKind, detail: &str) -> TransportFailure {
 
 /// A recorded failure as the component tells the core of it.
 fn failed(kind: FailureKind) -> TransportFailure {
+    use TransportFailureKind::{Broken, Connect, Denied, Dns, Timeout, Tls};
     match kind {
-        FailureKind::Dns => transport(
-            TransportFailureKind::Dns,
-            "ErrorCode::DnsError(DnsErrorPayload { rcode: Some(\"NXDOMAIN\"), info-code: None })",
-        ),
-        FailureKind::Refused => transport(TransportFailureKind::Connect, "ErrorCode::ConnectionRefused"),
-        FailureKind::Tls => transport(TransportFailureKind::Tls, "ErrorCode::TlsProtocolError"),
-        FailureKind::Certificate => transport(TransportFailureKind::Tls, "ErrorCode::TlsCertificateError"),
-        FailureKind::ConnectTimeout => transport(TransportFailureKind::Connect, "ErrorCode::ConnectionTimeout"),
-        FailureKind::Timeout => transport(TransportFailureKind::Timeout, "ErrorCode::ConnectionReadTimeout"),
-        FailureKind::Reset => transport(TransportFailureKind::Broken, "ErrorCode::ConnectionTerminated"),
-        FailureKind::Protocol => transport(TransportFailureKind::Broken, "ErrorCode::HttpProtocolError"),
-        FailureKind::Denied => transport(TransportFailureKind::Denied, "ErrorCode::HttpRequestDenied"),
+        FailureKind::Dns => transport(Dns, "NXDOMAIN"),
+        FailureKind::Refused => transport(Connect, "connection refused"),
+        FailureKind::Tls => transport(Tls, "the handshake failed"),
+        FailureKind::Certificate => transport(Tls, "its certificate is not trusted"),
+        FailureKind::ConnectTimeout => transport(Connect, "connecting took too long"),
+        FailureKind::Timeout => transport(Timeout, "no byte came in time"),
+        FailureKind::Reset => transport(Broken, "the connection was closed"),
+        FailureKind::Protocol => transport(Broken, "it does not speak HTTP as it should"),
+        FailureKind::Denied => transport(Denied, "its policy forbids it"),
     }
 }
