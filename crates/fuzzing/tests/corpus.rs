@@ -71,7 +71,35 @@ fn configurations_mean_what_their_plan_says() {
 
 #[test]
 fn the_machine_obeys_its_laws() {
-    replay(fuzzing::machine, inputs("machine"), &[]);
+    replay(
+        fuzzing::machine,
+        inputs("machine"),
+        &[
+            "after",
+            "budget-too-small",
+            "cap",
+            "ended",
+            "events-alone",
+            "forbidden",
+            "frozen",
+            "gap-other",
+            "gap-oversize",
+            "gap-partial",
+            "gap-truncated",
+            "jump",
+            "killed-in-a-poll",
+            "learned-from-failure",
+            "notice",
+            "overlap-shortened",
+            "rejected",
+            "restart",
+            "skew",
+            "split",
+            "throttled",
+            "unauthenticated",
+            "unavailable",
+        ],
+    );
 }
 
 #[test]
