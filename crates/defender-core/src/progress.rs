@@ -123,13 +123,14 @@ impl State {
             self.watermark = self.watermark.max(Some(read));
         }
         self.ring.forget_before(end.min(self.reread));
-        self.frozen = false;
         // After a slice that failed on its own, the next one has less patience: the fault may lie there.
         self.failures = if self.failures >= PATIENCE { PATIENCE - 1 } else { 0 };
         self.strikes = 0;
         self.turns = 0;
         self.grain = 1;
-        self.length = self.grown(rows).min(config.slice);
+        // A slice whose keys did not fit the ring was too long.
+        self.length = if self.frozen { (self.length / 2).max(1) } else { self.grown(rows).min(config.slice) };
+        self.frozen = false;
         if end < until {
             self.begin_slice(end, until);
         } else {
