@@ -72,7 +72,7 @@ impl Sink for LinesSink {
             Output::File { path, file } => {
                 let (path, mut file) = (path.clone(), duplicate(path, file)?);
                 in_background(move || {
-                    file.write_all(&lines).map_err(|error| SinkError::io("cannot write to", &path, &error))
+                    super::append(&mut file, &lines).map_err(|error| SinkError::io("cannot write to", &path, &error))
                 })
                 .await
             }
@@ -82,7 +82,7 @@ impl Sink for LinesSink {
     async fn flush(&mut self) -> Result<(), SinkError> {
         let Output::File { path, file } = &self.output else { return Ok(()) };
         let (path, file) = (path.clone(), duplicate(path, file)?);
-        in_background(move || file.sync_data().map_err(|error| SinkError::io("cannot make durable", &path, &error)))
+        in_background(move || super::sync(&file).map_err(|error| SinkError::io("cannot make durable", &path, &error)))
             .await
     }
 }
@@ -111,6 +111,10 @@ fn duplicate(path: &Path, file: &File) -> Result<File, SinkError> {
 const OURS: &[u8] = b"{\"source\":\"";
 
 fn open_for_append(path: &Path) -> io::Result<File> {
+    // A named pipe that is opened for reading as well would never see its reader go away.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return OpenOptions::new().append(true).open(path);
+    }
     let is_new = !path.exists();
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     if is_new {
@@ -155,6 +159,15 @@ fn last_line(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_takes_lines_and_has_nothing_to_make_durable() {
+        let mut file = open_for_append(Path::new("/dev/null")).unwrap();
+        super::super::append(&mut file, b"{}\n").unwrap();
+        super::super::sync(&file).unwrap();
+        let mut full = open_for_append(Path::new("/dev/full")).unwrap();
+        assert_eq!(super::super::append(&mut full, b"{}\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
 
     #[test]
     fn a_torn_line_of_ours_is_cut_off_and_a_stranger_s_is_kept() {

@@ -5,7 +5,8 @@ mod csv;
 mod line;
 mod lines;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -72,6 +73,10 @@ impl SinkError {
     }
 
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        // A named pipe has a reader as well.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Closed;
+        }
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -103,8 +108,23 @@ async fn in_background(work: impl FnOnce() -> Result<(), SinkError> + Send + 'st
     tokio::task::spawn_blocking(work).await.map_err(gone)?
 }
 
+/// Appends bytes, all or none of them: half a line would spoil the next one, of another source perhaps.
+fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?;
+    let written = file.write_all(bytes);
+    if written.is_err() && before.is_file() {
+        file.set_len(before.len())?;
+    }
+    written
+}
+
+/// Makes durable what a file holds; a device or a pipe holds nothing.
+fn sync(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
+}
+
 /// Makes the name of a new file durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(parent)?.sync_all()
+    File::open(parent)?.sync_all()
 }

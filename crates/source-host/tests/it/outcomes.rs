@@ -141,4 +141,5 @@ fn an_output_that_cannot_be_written_leaves_the_checkpoint_where_it_was() {
     let full = setup.once(&["--out", "/dev/full"]);
     full.failed(1, &["cannot write to /dev/full", "hint: make room"]);
     assert_eq!(setup.checkpoint(), None);
+    setup.once(&["--out", "/dev/null"]).succeeded();
 }
