@@ -8,7 +8,10 @@ use crate::cli::report::Report;
 /// What the TOML reader found, which stops at the first problem.
 pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Report {
     let message = error.message();
-    let sentence = unknown_member(message).unwrap_or_else(|| message.trim_end_matches('\n').replace('\n', "; "));
+    let sentence = unknown_member(message)
+        .or_else(|| missing_member(message))
+        .or_else(|| wrong_type(message))
+        .unwrap_or_else(|| message.trim_end_matches('\n').replace('\n', "; "));
     let place = place(path, text, error.span().map(|span| span.start));
     Report::wrong(format!("{place}: {sentence}")).hint("the README shows a whole configuration")
 }
@@ -41,6 +44,37 @@ fn unknown_member(message: &str) -> Option<String> {
     } else {
         Some(format!("there is no `{unknown}` here; known are {list}"))
     }
+}
+
+fn missing_member(message: &str) -> Option<String> {
+    Some(format!("{} is missing here", message.strip_prefix("missing field ")?))
+}
+
+/// What stands there is not repeated: it may be a secret that was written where its source belongs.
+fn wrong_type(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.rsplit_once(", expected ")?;
+    let found = match found.split([' ', '`']).next().unwrap_or_default() {
+        "string" => "a text",
+        "integer" if found.contains('-') => "a negative number",
+        "integer" => "a whole number",
+        "floating" => "a number with a fraction",
+        "boolean" => "true or false",
+        "map" => "a table",
+        "sequence" => "a list",
+        _ => "something else",
+    };
+    let expected = match expected {
+        "a string" | "path string" => "a text in quotes belongs",
+        "a sequence" => "a list in square brackets belongs, and [[source]] has two pairs of them",
+        "struct RawSecret" => {
+            "a table belongs that says where the secret comes from: { env = \"NAME\" } or { file = \"PATH\" }"
+        }
+        "a map" | "struct RawHost" | "struct RawSource" => "a table belongs",
+        "u32" | "u64" | "usize" => "a whole number belongs, without quotes, as large as fits",
+        other => return Some(format!("{found} stands where {other} belongs")),
+    };
+    Some(format!("{found} stands where {expected}"))
 }
 
 /// How far a name is from another; a name that was cut short is near.
@@ -84,7 +118,7 @@ mod tests {
             ),
             ("[[sources]]\nname = \"a\"\n", "host.toml:1: there is no `sources` here; did you mean `source`?"),
             ("[host]\nmemory = 3\n", "host.toml:2: there is no `memory` here; did you mean `memory_bytes`?"),
-            ("[[source]]\n", "host.toml:1: missing field `name`"),
+            ("[[source]]\n", "host.toml:1: `name` is missing here"),
             ("", "host.toml: there is no source in it"),
             ("[[source]]\nname = \"../a\"", "host.toml:2: `../a` is no name for a source"),
             (
@@ -100,10 +134,32 @@ mod tests {
             ("[[source]]\nname = \"a\"\n[source.secrets]\ns = {}", "host.toml:4: say where `s` comes from"),
             ("[[source]]\nname = \"a\"\nconfig = {s = 1}\n[source.secrets]\ns = {env = \"S\"}", "stands in both"),
             ("[[source]\n", "host.toml:1: "),
+            ("[[source]]\nname = 3", "host.toml:2: a whole number stands where a text in quotes belongs"),
+            (
+                "[source]\nname = \"a\"",
+                "host.toml:1: a table stands where a list in square brackets belongs, and [[source]]",
+            ),
+            ("host = 5", "host.toml:1: a whole number stands where a table belongs"),
+            ("[host]\nmax_events = -1", "host.toml:2: a negative number stands where a whole number belongs"),
+            ("[host]\nmax_bytes = \"5\"", "host.toml:2: a text stands where a whole number belongs"),
+            ("[host]\nstate = [1]", "host.toml:2: a list stands where a text in quotes belongs"),
         ] {
             let message = load(text).unwrap_err();
             assert!(message.contains(expected), "{text}\n{message}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_written_where_its_source_belongs_is_not_shown() {
+        for secrets in ["{ client_secret = \"canary\" }", "\"canary\"", "{ client_secret = { env = [\"canary\"] } }"] {
+            let message = load(&format!("[[source]]\nname = \"a\"\nsecrets = {secrets}")).unwrap_err();
+            assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
+        }
+        let message = load("[[source]]\nname = \"a\"\nsecrets = { client_secret = \"canary\" }").unwrap_err();
+        assert!(
+            message.contains("a text stands where a table belongs that says where the secret comes from: { env"),
+            "{message}"
+        );
     }
 
     #[test]
