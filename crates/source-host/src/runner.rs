@@ -213,7 +213,11 @@ impl Runner {
                 if self.options.once {
                     return Ok(Step::End(Outcome::CaughtUp));
                 }
-                Ok(Step::Wait(Duration::from_nanos(nanoseconds)))
+                let wait = Duration::from_nanos(nanoseconds);
+                if self.options.range.is_some() {
+                    tracing::info!(source = self.options.name, ?wait, "the end of the range can still change; waiting");
+                }
+                Ok(Step::Wait(wait))
             }
             NextPoll::Ended => {
                 self.settler.settle().await?;
@@ -244,7 +248,9 @@ impl Runner {
 
     fn wait_out(&mut self, delay: Delay) -> Result<Step, RunError> {
         let chosen = self.time_failures.next();
-        let wait = delay.after.map_or(chosen, Duration::from_nanos);
+        // "At once", said again and again, would ask a service to death that is already too busy.
+        let named = delay.after.filter(|after| *after > 0);
+        let wait = named.map_or(chosen, Duration::from_nanos);
         let Fault { code, message, .. } = &delay.fault;
         if self.options.once && (wait > LONGEST_WAIT_ONCE || self.time_failures.failures() > PATIENCE) {
             return Err(RunError::Waiting { wait, fault: delay.fault });
