@@ -183,10 +183,14 @@ impl fmt::Display for Mismatch {
         };
         if !self.differences.is_empty() {
             write!(f, "\nthe nearest is {nearest}, which differs here:")?;
-            for difference in &self.differences {
+            let differs = |part: &str| self.differences.iter().any(|difference| difference.part == part);
+            let is_another = differs("origin") && differs("path");
+            // Of a request to another place the rest differs as a matter of course.
+            for difference in self.differences.iter().filter(|difference| !is_another || difference.weight() > 1) {
                 write!(f, "\n  {difference}")?;
             }
-            return Ok(());
+            let hint = if is_another { "add the interaction that is missing" } else { "correct the recorded one" };
+            return write!(f, "\n  hint: {hint}, or find out why the source asks for this");
         }
         match &self.due {
             Some(due) if due.number < nearest.number => write!(
@@ -207,7 +211,8 @@ impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how_often = if self.missing == 1 { "once".to_owned() } else { format!("{} times", self.missing) };
         write!(f, "{} was not used, and should have been {how_often} more", self.interaction)?;
-        write!(f, "\n  {}", self.interaction.request.line())
+        write!(f, "\n  {}", self.interaction.request.line())?;
+        write!(f, "\n  hint: remove it, or find out why the source does not ask for it")
     }
 }
 

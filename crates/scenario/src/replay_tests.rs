@@ -55,7 +55,8 @@ fn a_wrong_query_member_is_shown_beside_the_recorded_one() {
         mismatch.to_string(),
         "no interaction answers request 1:\n  GET https://api.example/alerts?since=2&ago=PT1H\nthe nearest is \
          interaction 1 (traffic.json:1: the first slice), which differs here:\n  query since: expected `1`, got `2`\n  \
-         query limit: expected `3`, got nothing\n  query ago: expected nothing, got `PT1H`"
+         query limit: expected `3`, got nothing\n  query ago: expected nothing, got `PT1H`\n  hint: correct the recorded one, or find out why the source asks for \
+         this"
     );
 }
 

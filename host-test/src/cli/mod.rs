@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
     let status = ended.unwrap_or_else(|refusal| {
         say(&format!("error: {}", refusal.message));
         if let Some(hint) = refusal.hint {
-            say(&format!("\nhint: {hint}"));
+            say(&format!("  hint: {hint}"));
         }
         Status::Unusable
     });
