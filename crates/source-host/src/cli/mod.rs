@@ -127,12 +127,20 @@ fn start_logs(format: LogFormat) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // Where nobody reads the logs there is nobody to tell either.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     match format {
         LogFormat::Human => logs.init(),
         LogFormat::Json => logs.json().init(),
     }
+}
+
+/// Says something on standard error; where nobody listens there is nobody to tell.
+fn say(text: &dyn std::fmt::Display) {
+    use std::io::Write as _;
+    let _nobody_listens = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Writes what a command found out; a reader that went away has seen enough.

@@ -59,7 +59,7 @@ impl Report {
     /// Prints it to standard error and turns into the exit status.
     pub(crate) fn print(&self) -> ExitCode {
         if !self.what.is_empty() {
-            eprintln!("{self}");
+            super::say(self);
         }
         ExitCode::from(self.status)
     }

@@ -17,6 +17,7 @@ use super::config::{Config, SourceTable};
 use super::open::{Components, Opened, digest, open, tls};
 use super::output::{self, Kind};
 use super::report::Report;
+use super::say;
 
 /// How long sources may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -42,8 +43,10 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let folder = state_folder(&arguments, &config);
     let sink = output::open(&arguments.out, arguments.bare)?;
     let mut runners = Vec::new();
+    let mut has_end = true;
     for (table, Opened { source, plan }) in opened {
         let (lineage, bounded) = lineage(range, &plan);
+        has_end &= arguments.once || bounded;
         let store = store(&arguments, &folder, table, &lineage)?;
         let options = RunOptions {
             name: table.name.clone(),
@@ -59,11 +62,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
         let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
         runners.push((table.name.clone(), runner));
     }
-    drive(runners, sink).await
+    drive(runners, sink, has_end).await
 }
 
-/// Runs all sources side by side; one that fails does not hold up the others.
-async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink) -> Result<(), Report> {
+/// Runs all sources side by side; one that fails does not hold up the others. A run that has an end of its own and was
+/// stopped before it is not done.
+async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink, has_end: bool) -> Result<(), Report> {
     let (stop, stopping) = watch::channel(false);
     let mut running = JoinSet::new();
     for (name, mut runner) in runners {
@@ -78,22 +82,25 @@ async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink) -> Result<(), R
     let mut failure = None;
     let mut complete = true;
     let mut deadline = None;
+    let mut signalled = false;
     loop {
         let ended = tokio::select! {
             ended = running.join_next() => ended,
             () = signals.next() => {
-                if deadline.is_some() {
+                if signalled {
                     return Err(Report::failed("stopped at once, as asked twice").hint("the stored checkpoint is good"));
                 }
                 tracing::info!("stopping");
+                signalled = true;
                 stop.send_replace(true);
-                deadline = Some(tokio::time::Instant::now() + GRACE);
+                deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
                 continue;
             }
             () = until(deadline) => {
                 // What hangs has delivered nothing that is accounted for.
                 tracing::warn!("a source did not stop in time, and is given up; the stored checkpoint is good");
-                return Ok(());
+                complete = false;
+                break;
             }
         };
         let Some(ended) = ended else { break };
@@ -115,7 +122,7 @@ async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink) -> Result<(), R
                 complete = false;
                 // At once: the other sources may run for months.
                 let report = Report::from(error).of(&name);
-                eprintln!("{report}");
+                say(&report);
                 failure.get_or_insert(report.silenced());
             }
         }
@@ -124,7 +131,12 @@ async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink) -> Result<(), R
         sink.lock().await.finish().await?;
     }
     tracing::info!(events = total.events, gaps = total.gaps, requests = total.requests, "ended");
-    failure.map_or(Ok(()), |failure| Err(failure.report()))
+    match failure {
+        Some(failure) => Err(failure.report()),
+        None if signalled && has_end && !complete => Err(Report::failed("stopped before it was done")
+            .hint("start it again: it reads on from the stored checkpoint; a JSON array begins anew")),
+        None => Ok(()),
+    }
 }
 
 fn range(arguments: &RunArguments) -> Result<Option<(Instant, Instant)>, Report> {

@@ -150,6 +150,32 @@ fn a_range_that_was_cut_off_is_read_on() {
     assert_eq!(setup.once(&range).succeeded().items(), [5]);
 }
 
+#[test]
+fn a_run_with_an_end_that_was_stopped_before_it_is_not_done() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    server.grow_to(2);
+    let hanging = server.next_answer(Answer::Silence);
+    let child = start(&setup, &["--once", "--out", "out.ndjson"]);
+    wait_for(|| server.answers_given() > hanging);
+    terminate(&child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
+}
+
+#[test]
+fn nobody_has_to_read_what_it_says_on_standard_error() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    server.grow_to(2);
+    for (arguments, status) in
+        [(["run", "--config", "host.toml", "--once"], 0), (["run", "--config", "none", "--once"], 2)]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(setup.command(&arguments).stderr(writer).output().unwrap().status.code(), Some(status));
+    }
+}
+
 fn start(setup: &Setup, more: &[&str]) -> Child {
     let arguments = [&["run", "--config", "host.toml"], more].concat();
     setup.command(&arguments).stderr(Stdio::null()).spawn().unwrap()
