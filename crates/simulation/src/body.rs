@@ -13,6 +13,8 @@ pub(crate) struct Body {
     sent: usize,
     ending: Ending,
     chunk: usize,
+    /// Whether one chunk may still keep the reader waiting.
+    may_pause: bool,
     random: Random,
 }
 
@@ -37,7 +39,7 @@ impl Body {
     pub(crate) fn new(bytes: Vec<u8>, ending: Ending, chunk: usize, random: Random) -> Self {
         // One byte at a time is slow, and as telling with a short body.
         let chunk = if bytes.len() > 3000 { chunk.max(400) } else { chunk.max(1) };
-        Self { bytes, sent: 0, ending, chunk, random }
+        Self { bytes, sent: 0, ending, chunk, may_pause: true, random }
     }
 
     pub(crate) fn is_byte_by_byte(&self) -> bool {
@@ -45,7 +47,8 @@ impl Body {
     }
 
     pub(crate) fn next(&mut self, clock: &mut Clock) -> Piece {
-        if self.random.chance(20) {
+        if self.may_pause && self.random.chance(20) {
+            self.may_pause = false;
             clock.advance(TICKS_PER_SECOND);
         }
         let rest = self.bytes.get(self.sent..).unwrap_or_default();

@@ -17,4 +17,4 @@ mod world;
 
 pub use coverage::Coverage;
 pub use kill::kill_matrix;
-pub use seeds::{Report, STANDARD_SEEDS, Violation, run_many, run_one};
+pub use seeds::{MATRIX_SEEDS, Report, STANDARD_SEEDS, Violation, run_many, run_one};

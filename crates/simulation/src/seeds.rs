@@ -36,7 +36,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, killed_at, what } = self;
         let kill = killed_at.map(|step| format!(" --kill-at {step}")).unwrap_or_default();
-        write!(f, "seed {seed}: {what}\n  again: cargo run -p simulation --release -- --seed {seed}{kill} -v")
+        write!(f, "seed {seed}: {what}\n  again: cargo run -p simulation -- --seed {seed}{kill} -v")
     }
 }
 
@@ -129,3 +129,6 @@ pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
 
 /// From how many seeds on everything must have been met.
 pub const STANDARD_SEEDS: u64 = 2000;
+
+/// The seeds of the kill matrix in `cargo test`.
+pub const MATRIX_SEEDS: [u64; 6] = [4, 8, 9, 12, 21, 25];
