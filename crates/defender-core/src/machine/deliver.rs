@@ -10,6 +10,7 @@ use crate::detection::{Row, fingerprint};
 use crate::ring::Ring;
 use crate::tick::Tick;
 
+use super::edges::Edges;
 use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose};
 
 /// What kind of thing this source reads.
@@ -27,8 +28,8 @@ pub(super) enum Taken {
 }
 
 impl Machine {
-    /// Takes a row of an answer.
-    pub(super) fn take_row(&mut self, ask: &Ask, mut row: Row, record: &[u8]) -> Taken {
+    /// Takes a row of an answer, whose ends `edges` keeps.
+    pub(super) fn take_row(&mut self, ask: &Ask, mut row: Row, record: &[u8], edges: &mut Edges) -> Taken {
         if matches!(ask.purpose, Purpose::Neighbour | Purpose::Probe) {
             return Taken::Done { is_new: false };
         }
@@ -44,12 +45,21 @@ impl Machine {
         }
         let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
         let event = self.event(&mut row, record);
+        let fingerprint = fingerprint(&event.key);
+        if lies_inside && is_bounded {
+            edges.see(at, fingerprint);
+        }
         // As CSV, where every quote is written twice, a record takes more bytes than the service sent.
         if event.body.len() > self.limits.event_bytes {
             self.leave_out(ask, XxHash64::oneshot(0, record));
             return Taken::Done { is_new: false };
         }
-        let fingerprint = fingerprint(&event.key);
+        if ask.purpose == Purpose::Check
+            && self.suspect.as_ref().is_some_and(|suspect| suspect.edges.contain(fingerprint))
+        {
+            self.poll.counters.duplicates += 1;
+            return Taken::Done { is_new: false };
+        }
         if let Some(state) = &mut self.state
             && state.ring.contains(fingerprint)
         {

@@ -5,6 +5,7 @@
 
 mod asking;
 mod deliver;
+mod edges;
 mod failing;
 mod poll;
 mod reading;
@@ -21,6 +22,7 @@ use crate::http::{Request, ResponseHead, TransportFailure};
 use crate::tick::{Now, Tick};
 use crate::token::TokenCache;
 
+use edges::Edges;
 use poll::Poll;
 use reading::Reading;
 
@@ -154,14 +156,14 @@ enum Purpose {
 }
 
 /// An answer that may have been cut.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Suspect {
     rows: u32,
     /// When it was asked for, on the local clock.
     sent: Tick,
     date: Option<Tick>,
-    /// The least and the greatest stamp of its rows.
-    span: Option<(Tick, Tick)>,
+    /// Its first and its last rows.
+    edges: Edges,
 }
 
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::read_token;
 
 use super::deliver::{KIND, Taken};
+use super::edges::Edges;
 use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
 /// How much of a token answer or of an error is looked at, in bytes.
@@ -32,8 +33,8 @@ pub(super) struct Reading {
     reader: AnswerReader,
     begins_with: Vec<u8>,
     rows: u32,
-    /// The least and the greatest stamp of the rows in the slice.
-    span: Option<(Tick, Tick)>,
+    /// The first and the last rows of those in the slice.
+    edges: Edges,
     /// Whether a check shows what the answer that it checks lacked.
     shows_more: bool,
     /// Why the body broke off.
@@ -128,7 +129,7 @@ impl Machine {
                     reader,
                     begins_with: Vec::new(),
                     rows: 0,
-                    span: None,
+                    edges: Edges::default(),
                     shows_more: false,
                     broke: None,
                 }));
@@ -178,7 +179,6 @@ impl Machine {
             match reading.reader.find() {
                 Found::Record(range, row) => {
                     let processed = row.processed;
-                    let single = reading.ask.purpose != Purpose::Single;
                     // A lone object that is no detection is something else that answered, such as an error.
                     if reading.reader.is_single_object() && !row.is_detection() {
                         self.is_no_answer(&reading);
@@ -189,14 +189,8 @@ impl Machine {
                         self.learn_cap();
                         reading.shows_more = true;
                     }
-                    let taken = self.take_row(&reading.ask, row, reading.reader.bytes(range));
-                    if let Some(at) =
-                        processed.filter(|at| single && reading.ask.since <= *at && *at < reading.ask.until)
-                    {
-                        let (least, greatest) = reading.span.unwrap_or((at, at));
-                        reading.span = Some((least.min(at), greatest.max(at)));
-                    }
-                    match taken {
+                    let bytes = reading.reader.bytes(range);
+                    match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
                         Taken::Done { is_new: false } => {}
                         Taken::Held => {
@@ -285,10 +279,10 @@ impl Machine {
             Purpose::Slice => self.close_slice(*sent, date, *rows),
             Purpose::Check => {
                 self.follow_ups.pop_front();
-                let Some(suspect) = self.suspect else { return };
+                let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.rows) else { return };
                 // As many rows as the suspected answer had may be cut as well, by rows of the tick that it begins at.
-                if *shows_more || *rows >= suspect.rows {
-                    self.split(ask, suspect.rows);
+                if *shows_more || *rows >= suspected {
+                    self.split(ask, suspected);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole();
                 }
@@ -321,10 +315,10 @@ impl Machine {
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
     /// service cut it. Both stamps are asked for again, since a cut may go through the rows of one tick.
     fn check_for_a_cut(&mut self, reading: &Reading) {
-        let Reading { ask, sent, rows, span, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date(), span: *span });
+        let Reading { ask, sent, rows, edges, .. } = reading;
+        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date(), edges: edges.clone() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
-        match *span {
+        match edges.span() {
             Some((least, greatest)) => {
                 self.follow_ups.push_back(check(ask.since, least.plus(1)));
                 self.follow_ups.push_back(check(greatest, ask.until));
@@ -335,10 +329,10 @@ impl Machine {
 
     /// Whether a stamp of a check lies in the slice, and beyond what the answer that it checks held.
     fn lies_beyond(&self, ask: &Ask, at: Tick) -> bool {
-        let (Some(suspect), Purpose::Check) = (self.suspect, ask.purpose) else { return false };
+        let (Some(suspect), Purpose::Check) = (&self.suspect, ask.purpose) else { return false };
         let slice = self.state.as_ref().and_then(|state| state.round);
         slice.is_some_and(|slice| slice.at <= at && at < slice.end)
-            && suspect.span.is_none_or(|(least, greatest)| at < least || greatest < at)
+            && suspect.edges.span().is_none_or(|(least, greatest)| at < least || greatest < at)
     }
 
     /// A row was delivered. One of a check shows more than the answer that it checks, unless the full ring has forgotten
@@ -354,7 +348,7 @@ impl Machine {
 
     /// Nothing showed that the suspected answer was cut.
     fn is_whole(&mut self) {
-        let Some(Suspect { rows, sent, date, .. }) = self.suspect else { return };
+        let Some(&Suspect { rows, sent, date, .. }) = self.suspect.as_ref() else { return };
         if let Some(state) = &mut self.state {
             state.whole = state.whole.max(rows);
         }
@@ -362,7 +356,7 @@ impl Machine {
     }
 
     fn learn_cap(&mut self) {
-        let (Some(state), Some(Suspect { rows, .. })) = (&mut self.state, self.suspect) else { return };
+        let (Some(state), Some(&Suspect { rows, .. })) = (&mut self.state, self.suspect.as_ref()) else { return };
         // At once, so that the checkpoint of this very batch knows it.
         if state.cap == Some(rows) {
             return;

@@ -140,3 +140,13 @@ fn rows_behind_a_crowd_on_one_tick_are_found() {
     rig.now.wall = Tick::parse("2026-01-01T11:30:00Z").unwrap();
     assert_eq!(read(&mut rig, BUDGET, false, capped(&rows, 4, true)), ["a", "f"]);
 }
+
+#[test]
+fn a_slice_of_more_rows_than_the_ring_holds_is_read_once_where_nothing_was_cut() {
+    let ids: Vec<_> = (0..300).map(|n| format!("{n:03}")).collect();
+    let rows: Vec<_> =
+        ids.iter().enumerate().map(|(n, id)| (i64::try_from(n * 37 % 300).unwrap(), id.as_str())).collect();
+    let mut rig = rig(100);
+    rig.machine.limits.checkpoint_bytes = HEADER_BYTES + 40 * 33;
+    assert_eq!(read(&mut rig, Budget { max_events: 50, ..BUDGET }, false, capped(&rows, usize::MAX, false)), ids);
+}
