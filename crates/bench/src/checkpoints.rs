@@ -42,8 +42,7 @@ pub(crate) fn run(batches: &Batches) -> anyhow::Result<()> {
                 let is_over = batch.next != NextPoll::Now;
                 if is_over || stored_at.elapsed() >= STORE_EVERY {
                     sink.flush().await?;
-                    let (identity, config_digest) = (String::new(), String::new());
-                    store.store(&Stored { identity, config_digest, checkpoint: batch.checkpoint.clone() }).await?;
+                    store.store(&Stored { checkpoint: Some(batch.checkpoint.clone()), ..Stored::default() }).await?;
                     stored_at = Instant::now();
                 }
                 if watch.is_some() {

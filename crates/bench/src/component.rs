@@ -35,6 +35,7 @@ pub(crate) fn run(contestant: &Contestant) -> anyhow::Result<()> {
             accepts: plan.accepts,
             config_digest: String::new(),
             budget: BUDGET,
+            in_flight: RunOptions::IN_FLIGHT,
             once: true,
             range: Some(range),
             forget_at_end: false,

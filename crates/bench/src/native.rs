@@ -68,8 +68,7 @@ async fn read(
         position = core::Position::Resume(Some(batch.checkpoint.clone()));
         if is_over || stored_at.elapsed() >= STORE_EVERY {
             sink.flush().await?;
-            let (identity, config_digest) = (String::new(), String::new());
-            store.store(&Stored { identity, config_digest, checkpoint: batch.checkpoint }).await?;
+            store.store(&Stored { checkpoint: Some(batch.checkpoint), ..Stored::default() }).await?;
             stored_at = Instant::now();
         }
         if is_over {

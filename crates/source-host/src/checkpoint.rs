@@ -1,16 +1,20 @@
 //! Where a source's checkpoint is kept between runs.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 /// What is kept of a source.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Stored {
     /// What the checkpoint belongs to, as the plan named it.
     pub identity: String,
     /// A hash of the effective configuration that it was made with, for a person who wonders what changed.
     pub config_digest: String,
-    /// Where reading stopped.
-    pub checkpoint: String,
+    /// Where reading stopped. Before anything was read there is none, and yet something may be known of the sinks.
+    pub checkpoint: Option<String>,
+    /// What each sink, by its name, had said of itself when all of this was durable in it.
+    pub accounts: BTreeMap<String, String>,
 }
 
 /// Why a state could not be read or written.

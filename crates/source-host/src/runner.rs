@@ -1,12 +1,13 @@
 //! The loop of one source: poll, deliver, store, wait.
 
+mod deliveries;
 mod error;
 mod settle;
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::bindings::{
@@ -15,10 +16,11 @@ use crate::bindings::{
 use crate::instance::CallError;
 use crate::sink::SinkError;
 use crate::source::Source;
+use deliveries::{Deliveries, Room};
 use settle::Settler;
 
 pub use error::RunError;
-pub use settle::{SharedSink, share};
+pub use settle::{SharedSink, Sinks, share};
 
 /// Failures of time in a row that a run to the end waits out.
 const PATIENCE: u32 = 10;
@@ -28,6 +30,10 @@ const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Instances that may be lost, or fail to move, in a row.
 const LOST_INSTANCES: u32 = 3;
+/// How often in a row an output may lose track of what it took.
+const UNSETTLED: u32 = 3;
+/// How long the outputs may take for what is under way when a run is told to stop.
+const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
 /// What one run of a source is to do.
 #[derive(Clone, Debug)]
@@ -42,6 +48,9 @@ pub struct RunOptions {
     pub config_digest: String,
     /// What one poll may bring.
     pub budget: Budget,
+    /// How many batches may be under way to the sinks, the one included that is polled meanwhile. With 1 nothing is
+    /// polled before everything is delivered.
+    pub in_flight: usize,
     /// Ends when the source has caught up, and does not wait longer than a minute.
     pub once: bool,
     /// One range, from the first instant on and before the second.
@@ -56,6 +65,9 @@ impl RunOptions {
     pub const BUDGET: Budget =
         Budget { max_events: 256, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
 
+    /// How many batches may be under way, where nothing is said: one is polled while another is delivered.
+    pub const IN_FLIGHT: usize = 2;
+
     /// A run without an end of its own.
     #[must_use]
     pub fn of(name: &str, plan: &AccessPlan) -> Self {
@@ -65,6 +77,7 @@ impl RunOptions {
             accepts: plan.accepts.clone(),
             config_digest: String::new(),
             budget: Self::BUDGET,
+            in_flight: Self::IN_FLIGHT,
             once: false,
             range: None,
             forget_at_end: false,
@@ -100,12 +113,13 @@ pub struct Tally {
 pub struct Runner {
     source: Source,
     options: RunOptions,
-    settler: Settler,
+    deliveries: Deliveries,
     budget: Budget,
     position: Position,
     time_failures: Backoff,
     lost: Backoff,
-    tally: Tally,
+    unsettled: Backoff,
+    requests: u64,
 }
 
 /// What to do after a poll.
@@ -116,66 +130,58 @@ enum Step {
 }
 
 impl Runner {
-    /// A run that reads on from what `settler`'s store holds.
+    /// A run that reads on from what the store holds, and delivers each batch to all of the sinks.
     ///
     /// # Errors
     ///
-    /// The state cannot be read, or belongs to another source.
+    /// The state cannot be read, or belongs to another source; or a sink is not fit to be added to.
     pub async fn new(
         source: Source,
         options: RunOptions,
         store: Box<dyn crate::CheckpointStore>,
-        sink: SharedSink,
+        sinks: impl Into<Sinks>,
     ) -> Result<Self, RunError> {
-        let mut settler = Settler::new(store, sink, &options);
-        let position = match (settler.load(&options).await?, options.range) {
-            (Some(checkpoint), _) => Position::Resume(Some(checkpoint)),
-            (None, Some(range)) => Position::Range(range),
-            (None, None) => Position::Resume(None),
-        };
+        let settler = Settler::begin(store, sinks.into(), &options).await?;
         let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
         Ok(Self {
             source,
             budget: options.budget,
+            position: position(settler.checkpoint().cloned(), &options),
+            deliveries: Deliveries::begin(settler, options.in_flight),
             options,
-            settler,
-            position,
             time_failures: Backoff::new(Duration::from_secs(1), longest),
             lost: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
-            tally: Tally::default(),
+            unsettled: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
+            requests: 0,
         })
     }
 
     /// What was delivered so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally
+        let (events, gaps) = self.deliveries.delivered();
+        Tally { events, gaps, requests: self.requests }
     }
 
     /// Polls until there is a reason to end. A `true` in `stop` is one: the poll in flight is given up, and what was
-    /// delivered is accounted for.
+    /// delivered is accounted for, unless an output takes longer than three seconds for it.
     ///
     /// # Errors
     ///
     /// What only a person can change.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
         loop {
-            let polled = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return self.stop().await,
-                polled = self.source.poll(&self.position, &self.budget) => polled,
-            };
-            self.tally.requests += u64::from(self.source.requests());
-            let step = match polled {
-                Ok(Ok(batch)) => self.take(batch).await,
-                Ok(Err(failure)) => self.fail(failure).await,
-                Err(lost) => self.lose(lost).await,
+                step = self.step() => step,
             };
             let wait = match step {
                 Ok(Step::Again) => continue,
                 Ok(Step::Wait(wait)) => wait,
                 Ok(Step::End(outcome)) => return Ok(outcome),
                 Err(RunError::Sink(SinkError::Closed)) => return Ok(Outcome::Closed),
+                Err(RunError::Sink(SinkError::Unsettled(why))) => self.go_back(why).await?,
                 Err(error) => return Err(error),
             };
             tokio::select! {
@@ -186,20 +192,40 @@ impl Runner {
         }
     }
 
-    async fn take(&mut self, batch: Batch) -> Result<Step, RunError> {
+    /// One poll, and what follows from it.
+    async fn step(&mut self) -> Result<Step, RunError> {
+        let Self { deliveries, source, position, budget, .. } = self;
+        let (room, failed) = (deliveries.room(), deliveries.failed());
+        let polling = async {
+            // The poll waits until the outputs have room: this is all the back-pressure there is.
+            let room = room.await?;
+            Ok::<_, RunError>((room, source.poll(position, budget).await))
+        };
+        let polled = tokio::select! {
+            biased;
+            () = failed => None,
+            polled = polling => Some(polled?),
+        };
+        let Some((room, polled)) = polled else { return Err(self.deliveries.failure().await) };
+        self.requests += u64::from(self.source.requests());
+        match polled {
+            Ok(Ok(batch)) => self.take(batch, room).await,
+            Ok(Err(failure)) => self.fail(failure).await,
+            Err(lost) => self.lose(lost).await,
+        }
+    }
+
+    async fn take(&mut self, batch: Batch, room: Room) -> Result<Step, RunError> {
         self.time_failures.reset();
         self.observe(&batch);
-        self.settler.deliver(&self.options.name, &batch).await?;
-        self.tally.events += batch.events.len() as u64;
-        self.tally.gaps += batch.gaps.len() as u64;
         let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
         let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();
         self.position = Position::Resume(Some(batch.checkpoint.clone()));
-        self.settler.delivered(batch.checkpoint);
-        match batch.next {
+        let next = batch.next;
+        self.deliveries.deliver(batch, room);
+        match next {
             NextPoll::Now if progress => {
                 self.lost.reset();
-                self.settler.settle_if_due().await?;
                 Ok(Step::Again)
             }
             NextPoll::Now => {
@@ -209,7 +235,7 @@ impl Runner {
             }
             NextPoll::After(nanoseconds) => {
                 self.lost.reset();
-                self.settler.settle().await?;
+                self.settle().await?;
                 if self.options.once {
                     return Ok(Step::End(Outcome::CaughtUp));
                 }
@@ -220,9 +246,9 @@ impl Runner {
                 Ok(Step::Wait(wait))
             }
             NextPoll::Ended => {
-                self.settler.settle().await?;
+                self.settle().await?;
                 if self.options.forget_at_end {
-                    self.settler.forget().await?;
+                    self.deliveries.forget().await?;
                 }
                 Ok(Step::End(Outcome::Ended))
             }
@@ -232,9 +258,9 @@ impl Runner {
     async fn fail(&mut self, failure: Failure) -> Result<Step, RunError> {
         if let Some(checkpoint) = learned(&failure) {
             self.position = Position::Resume(Some(checkpoint.clone()));
-            self.settler.delivered(checkpoint);
+            self.deliveries.learn(checkpoint);
         }
-        self.settler.settle().await?;
+        self.settle().await?;
         // A request that the policy refused is refused the next time as well, whatever the component makes of it.
         if let Some(denial) = self.source.denials().into_iter().next() {
             return Err(RunError::Denied(denial));
@@ -283,7 +309,7 @@ impl Runner {
 
     async fn lose(&mut self, error: CallError) -> Result<Step, RunError> {
         tracing::warn!(source = self.options.name, hint = error.hint(), "the instance was lost: {error}");
-        self.settler.settle().await?;
+        self.settle().await?;
         self.retry(RunError::Lost(error)).await
     }
 
@@ -291,15 +317,43 @@ impl Runner {
     async fn retry(&mut self, error: RunError) -> Result<Step, RunError> {
         let wait = self.lost.next();
         if self.lost.failures() >= LOST_INSTANCES {
-            self.settler.settle().await?;
+            self.settle().await?;
             return Err(error);
         }
         Ok(Step::Wait(wait))
     }
 
     async fn stop(&mut self) -> Result<Outcome, RunError> {
-        self.settler.settle().await?;
-        Ok(Outcome::Stopped)
+        match timeout(LAST_DELIVERY, self.settle()).await {
+            Ok(Err(RunError::Sink(SinkError::Closed))) => Ok(Outcome::Closed),
+            Ok(settled) => settled.map(|()| Outcome::Stopped),
+            Err(_late) => {
+                tracing::warn!(
+                    source = self.options.name,
+                    "the output did not take what is under way in time; it comes again at the next start"
+                );
+                self.deliveries.abandon();
+                Ok(Outcome::Stopped)
+            }
+        }
+    }
+
+    /// Everything that was read is delivered and accounted for.
+    async fn settle(&mut self) -> Result<(), RunError> {
+        self.deliveries.settle().await?;
+        self.unsettled.reset();
+        Ok(())
+    }
+
+    /// Back to the stored checkpoint, since an output cannot tell what became of what came after it.
+    async fn go_back(&mut self, why: String) -> Result<Duration, RunError> {
+        let wait = self.unsettled.next();
+        if self.unsettled.failures() > UNSETTLED {
+            return Err(RunError::Sink(SinkError::Unsettled(why)));
+        }
+        tracing::warn!(source = self.options.name, "{why}; reading on from the stored checkpoint");
+        self.position = position(self.deliveries.go_back().await?, &self.options);
+        Ok(wait)
     }
 
     /// What a batch says to the operator, and where it does not keep to the contract.
@@ -317,6 +371,14 @@ impl Runner {
             tracing::warn!(source, events = batch.events.len(), bytes, "the component passed its budget");
         }
         tracing::debug!(source, events = batch.events.len(), bytes, counters = ?batch.counters, next = ?batch.next, "batch");
+    }
+}
+
+fn position(checkpoint: Option<String>, options: &RunOptions) -> Position {
+    match (checkpoint, options.range) {
+        (Some(checkpoint), _) => Position::Resume(Some(checkpoint)),
+        (None, Some(range)) => Position::Range(range),
+        (None, None) => Position::Resume(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One state file a source: JSON, replaced whole, and locked while a host uses it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -33,10 +34,19 @@ struct Document {
     source: String,
     identity: String,
     config_digest: String,
-    checkpoint: String,
+    checkpoint: Option<String>,
+    /// Version 1 knew of none.
+    #[serde(default)]
+    sinks: BTreeMap<String, String>,
 }
 
-const VERSION: u32 = 1;
+/// What all versions have in common.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+const VERSION: u32 = 2;
 
 impl FileStore {
     /// Opens the state of the named source in a folder, which is made where there is none.
@@ -70,21 +80,20 @@ impl FileStore {
             message: format!("the state {} cannot be read: {reason}", self.path.display()),
             hint: "restore it from a backup, or move it away to start where the configuration says".to_owned(),
         };
-        let document: Document = serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
-        if document.version != VERSION {
-            return Err(corrupt(format!(
-                "it is of version {}, and this host knows version {VERSION}",
-                document.version
-            )));
+        let unreadable = |error: serde_json::Error| corrupt(error.to_string());
+        let Versioned { version } = serde_json::from_slice(&text).map_err(unreadable)?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(corrupt(format!("it is of version {version}, and this host knows versions 1 to {VERSION}")));
         }
-        let Document { identity, config_digest, checkpoint, .. } = document;
-        Ok(Some(Stored { identity, config_digest, checkpoint }))
+        let Document { identity, config_digest, checkpoint, sinks, .. } =
+            serde_json::from_slice(&text).map_err(unreadable)?;
+        Ok(Some(Stored { identity, config_digest, checkpoint, accounts: sinks }))
     }
 
     fn write(&self, stored: &Stored) -> Result<(), StateError> {
         let source = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let Stored { identity, config_digest, checkpoint } = stored.clone();
-        let document = Document { version: VERSION, source, identity, config_digest, checkpoint };
+        let Stored { identity, config_digest, checkpoint, accounts: sinks } = stored.clone();
+        let document = Document { version: VERSION, source, identity, config_digest, checkpoint, sinks };
         let problem = |error: &io::Error| io_error("cannot write the state", &self.path, error);
         let mut text = serde_json::to_vec_pretty(&document).map_err(|error| problem(&error.into()))?;
         text.push(b'\n');
@@ -161,7 +170,12 @@ mod tests {
     use super::*;
 
     fn stored(checkpoint: &str) -> Stored {
-        Stored { identity: "i".to_owned(), config_digest: "d".to_owned(), checkpoint: checkpoint.to_owned() }
+        Stored {
+            identity: "i".to_owned(),
+            config_digest: "d".to_owned(),
+            checkpoint: Some(checkpoint.to_owned()),
+            accounts: BTreeMap::from([("file".to_owned(), "length=1".to_owned())]),
+        }
     }
 
     #[test]
@@ -188,11 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_version_1_is_read_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "contoso", &Lineage::Running).unwrap();
+        fs::write(store.path(), include_str!("../tests/states/version-1.json")).unwrap();
+        let stored = store.read().unwrap().unwrap();
+        assert_eq!((stored.checkpoint.as_deref(), stored.accounts.len()), (Some("3"), 0));
+        store.write(&stored).unwrap();
+        assert_eq!(store.read(), Ok(Some(stored)));
+    }
+
+    #[test]
     fn a_state_that_cannot_be_read_is_never_taken_for_none() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
         for text in
-            ["", "{}", "{\"version\":2,\"source\":\"\",\"identity\":\"\",\"config_digest\":\"\",\"checkpoint\":\"\"}"]
+            ["", "{}", "{\"version\":3,\"source\":\"\",\"identity\":\"\",\"config_digest\":\"\",\"checkpoint\":\"\"}"]
         {
             fs::write(store.path(), text).unwrap();
             assert!(matches!(store.read(), Err(StateError::Corrupt { .. })), "{text}");

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod sinks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use source_host::{Budget, Limits, Origin};
 use toml::Spanned;
 
 use super::report::Report;
+pub(crate) use sinks::{FileTable, SinkTable, To};
 
 /// A configuration that was checked.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
     pub(crate) host: Host,
     pub(crate) sources: Vec<SourceTable>,
+    pub(crate) sinks: Vec<SinkTable>,
 }
 
 /// The `[host]` table.
@@ -28,6 +31,7 @@ pub(crate) struct Host {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) budget: Budget,
+    pub(crate) in_flight: usize,
 }
 
 /// A `[[source]]` table.
@@ -38,6 +42,14 @@ pub(crate) struct SourceTable {
     pub(crate) config: toml::Table,
     pub(crate) secrets: BTreeMap<String, SecretFrom>,
     pub(crate) allow: Vec<Origin>,
+    /// The names of its sinks; all of them where it names none.
+    pub(crate) sinks: Option<Vec<String>>,
+}
+
+impl SourceTable {
+    pub(crate) fn uses(&self, sink: &str) -> bool {
+        self.sinks.as_ref().is_none_or(|sinks| sinks.iter().any(|name| name == sink))
+    }
 }
 
 /// Where a secret comes from.
@@ -55,6 +67,8 @@ struct RawFile {
     host: RawHost,
     #[serde(default)]
     source: Vec<RawSource>,
+    #[serde(default)]
+    sink: Vec<sinks::RawSink>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +87,7 @@ struct RawHost {
     max_bytes: Option<Spanned<u64>>,
     max_requests: Option<Spanned<u32>>,
     max_duration: Option<Spanned<String>>,
+    in_flight: Option<Spanned<usize>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +101,7 @@ struct RawSource {
     secrets: BTreeMap<String, Spanned<RawSecret>>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
+    sinks: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -67,7 +67,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ConfigArgument {
-    /// The configuration: TOML with [[source]] tables and a [host] table.
+    /// The configuration: TOML with [[source]] and [[sink]] tables and a [host] table.
     #[arg(long = "config", value_name = "FILE")]
     path: PathBuf,
 }
@@ -85,10 +85,11 @@ struct RunArguments {
     /// Read one range only: before this time.
     #[arg(long, value_name = "TIME", requires = "since", value_parser = Instant::parse)]
     until: Option<Instant>,
-    /// Where events go: `stdout`, a file of lines, or a file that ends in .json (one array) or .csv.
-    #[arg(long, value_name = "stdout|FILE", default_value = "stdout")]
-    out: String,
-    /// Print the records alone, without the envelope.
+    /// Where events go in place of the [[sink]] tables: `stdout`, a file of lines, or a file that ends in .json (one array)
+    /// or .csv. `{source}` in a name stands for the source. Without it and without [[sink]] it is stdout.
+    #[arg(long, value_name = "stdout|FILE")]
+    out: Option<String>,
+    /// Print the records alone, without the envelope; in a [[sink]] it is `bare = true`.
     #[arg(long)]
     bare: bool,
     /// Where checkpoints are kept; without it `state` under [host], and else the folder `state` beside the

@@ -1,9 +1,12 @@
-//! What `--out` names.
+//! Where events go: what `--out` names, or the `[[sink]]` tables.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use source_host::{ArraySink, CsvSink, LinesSink, Shape, SharedSink, share};
+use source_host::{ArraySink, CsvSink, FileSink, LinesSink, Shape, SharedSink, Sink, SinkError, Sinks, share};
 
+use super::RunArguments;
+use super::config::{Config, FileTable, SinkTable, SourceTable, To};
 use super::report::Report;
 
 /// What `--out` names.
@@ -16,7 +19,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of(out: &str) -> Self {
+    pub(crate) fn of(arguments: &RunArguments) -> Self {
+        let out = arguments.out.as_deref().unwrap_or("stdout");
         let extension = Path::new(out).extension().map(|extension| extension.to_ascii_lowercase());
         match extension.as_deref().and_then(std::ffi::OsStr::to_str) {
             _ if out == "stdout" || out == "-" => Self::Stdout,
@@ -27,17 +31,109 @@ impl Kind {
     }
 }
 
-pub(crate) fn open(out: &str, bare: bool) -> Result<SharedSink, Report> {
-    let shape = if bare { Shape::Bare } else { Shape::Enveloped };
-    let path = Path::new(out);
-    if Kind::of(out) == Kind::Array && path.exists() {
-        return Err(Report::wrong(format!("{out} is there already, and a JSON array cannot be added to"))
-            .hint("name a file that is not there, or remove it first"));
+/// What the sink of `--out` is called in the state. No `[[sink]]` can have this name.
+const OUT: &str = "--out";
+
+/// The outputs of a run.
+pub(crate) struct Outputs<'a> {
+    outputs: Vec<Output<'a>>,
+    /// All that were handed out.
+    opened: Vec<SharedSink>,
+}
+
+struct Output<'a> {
+    name: &'a str,
+    to: Target<'a>,
+}
+
+enum Target<'a> {
+    /// One for all sources.
+    Shared(SharedSink),
+    /// One for each source.
+    File(Cow<'a, FileTable>),
+}
+
+impl<'a> Outputs<'a> {
+    /// Opens what all sources share, and checks the rest.
+    pub(crate) fn open(arguments: &RunArguments, config: &'a Config) -> Result<Self, Report> {
+        let mut outputs = Vec::new();
+        if arguments.out.is_none() && !config.sinks.is_empty() {
+            if arguments.bare {
+                return Err(Report::wrong("--bare goes with --out, and the configuration has [[sink]] tables")
+                    .hint("write bare = true into the [[sink]]"));
+            }
+            for SinkTable { name, to } in &config.sinks {
+                let to = match to {
+                    To::Stdout(shape) => Target::Shared(share(LinesSink::stdout(*shape))),
+                    To::File(table) => Target::of(table)?.unwrap_or(Target::File(Cow::Borrowed(table))),
+                };
+                outputs.push(Output { name, to });
+            }
+        } else {
+            outputs.push(Output { name: OUT, to: Target::of_out(arguments, config.sources.len())? });
+        }
+        Ok(Self { outputs, opened: Vec::new() })
     }
-    Ok(match Kind::of(out) {
-        Kind::Stdout => share(LinesSink::stdout(shape)),
-        Kind::Lines => share(LinesSink::file(path, shape)?),
-        Kind::Array => share(ArraySink::file(path, shape)?),
-        Kind::Csv => share(CsvSink::file(path)?),
-    })
+
+    /// Where one source delivers to.
+    pub(crate) fn of(&mut self, source: &SourceTable) -> Sinks {
+        let mut sinks = Vec::new();
+        for Output { name, to } in &self.outputs {
+            if *name != OUT && !source.uses(name) {
+                continue;
+            }
+            let sink = match to {
+                Target::Shared(sink) => sink.clone(),
+                Target::File(table) => file(table, &source.name),
+            };
+            sinks.push(((*name).to_owned(), sink));
+        }
+        self.opened.extend(sinks.iter().map(|(_, sink)| sink.clone()));
+        sinks.into_iter().collect()
+    }
+
+    /// Completes all of them.
+    pub(crate) async fn finish(self) -> Result<(), SinkError> {
+        for sink in self.opened {
+            sink.lock().await.finish().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Target<'_> {
+    fn of_out(arguments: &RunArguments, sources: usize) -> Result<Self, Report> {
+        let shape = if arguments.bare { Shape::Bare } else { Shape::Enveloped };
+        let out = arguments.out.as_deref().unwrap_or_default();
+        let path = Path::new(out);
+        if Kind::of(arguments) == Kind::Array && path.exists() {
+            return Err(Report::wrong(format!("{out} is there already, and a JSON array cannot be added to"))
+                .hint("name a file that is not there, or remove it first"));
+        }
+        let shared = |sink: Box<dyn Sink>| Self::Shared(std::sync::Arc::new(tokio::sync::Mutex::new(sink)));
+        Ok(match Kind::of(arguments) {
+            Kind::Stdout => shared(Box::new(LinesSink::stdout(shape))),
+            Kind::Array => shared(Box::new(ArraySink::file(path, shape)?)),
+            Kind::Csv => shared(Box::new(CsvSink::file(path)?)),
+            Kind::Lines => {
+                let table = FileTable::plain(path, shape);
+                if let Some(problem) = table.refuse_sharing(sources) {
+                    return Err(Report::wrong(problem));
+                }
+                Target::of(&table)?.unwrap_or(Self::File(Cow::Owned(table)))
+            }
+        })
+    }
+
+    /// A pipe or a device, which all sources share.
+    fn of<'b>(table: &FileTable) -> Result<Option<Target<'b>>, SinkError> {
+        if !table.is_pipe() {
+            return Ok(None);
+        }
+        Ok(Some(Target::Shared(share(LinesSink::pipe(&table.path(""), table.shape)?))))
+    }
+}
+
+fn file(table: &FileTable, source: &str) -> SharedSink {
+    share(FileSink::new(&table.path(source), table.shape, table.rotation))
 }

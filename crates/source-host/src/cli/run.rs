@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use source_host::{
-    AccessPlan, CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, SharedSink,
-    Tally,
+    AccessPlan, CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, Tally,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -15,12 +14,12 @@ use tokio::task::JoinSet;
 use super::RunArguments;
 use super::config::{Config, SourceTable};
 use super::open::{Components, Opened, digest, open, tls};
-use super::output::{self, Kind};
+use super::output::{Kind, Outputs};
 use super::report::Report;
 use super::say;
 
-/// How long sources may take to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long sources may take to stop, so that the program is gone within five seconds.
+const GRACE: Duration = Duration::from_secs(4);
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let config = Config::load(&arguments.config.path)?;
@@ -41,7 +40,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     refuse_endless_array(&arguments, range, &opened)?;
 
     let folder = state_folder(&arguments, &config);
-    let sink = output::open(&arguments.out, arguments.bare)?;
+    let mut outputs = Outputs::open(&arguments, &config)?;
     let mut runners = Vec::new();
     let mut has_end = true;
     for (table, Opened { source, plan }) in opened {
@@ -54,20 +53,21 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
             identity: plan.identity,
             accepts: plan.accepts,
             budget: config.host.budget,
+            in_flight: config.host.in_flight,
             once: arguments.once,
             range,
             forget_at_end: bounded,
         };
-        let runner = Runner::new(source, options, store, sink.clone());
+        let runner = Runner::new(source, options, store, outputs.of(table));
         let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
         runners.push((table.name.clone(), runner));
     }
-    drive(runners, sink, has_end).await
+    drive(runners, outputs, has_end).await
 }
 
 /// Runs all sources side by side; one that fails does not hold up the others. A run that has an end of its own and was
 /// stopped before it is not done.
-async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink, has_end: bool) -> Result<(), Report> {
+async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bool) -> Result<(), Report> {
     let (stop, stopping) = watch::channel(false);
     let mut running = JoinSet::new();
     for (name, mut runner) in runners {
@@ -128,7 +128,7 @@ async fn drive(runners: Vec<(String, Runner)>, sink: SharedSink, has_end: bool) 
         }
     }
     if complete {
-        sink.lock().await.finish().await?;
+        outputs.finish().await?;
     }
     tracing::info!(events = total.events, gaps = total.gaps, requests = total.requests, "ended");
     match failure {
@@ -157,9 +157,10 @@ fn refuse_endless_array(
 ) -> Result<(), Report> {
     let endless = opened.iter().find(|(_, opened)| !lineage(range, &opened.plan).1);
     match endless {
-        Some((table, _)) if Kind::of(&arguments.out) == Kind::Array => Err(Report::wrong(format!(
+        Some((table, _)) if Kind::of(arguments) == Kind::Array => Err(Report::wrong(format!(
             "source `{}` has no end, and {} would be written at its end",
-            table.name, arguments.out
+            table.name,
+            arguments.out.as_deref().unwrap_or_default()
         ))
         .hint("give a range with --since and --until, or a `request` in its config; or name a file of lines, such as events.ndjson")),
         _ => Ok(()),
@@ -196,7 +197,7 @@ fn store(
     lineage: &Lineage,
 ) -> Result<Box<dyn CheckpointStore>, Report> {
     // Nothing of an array is there before all of it is, so there is nothing to read on from.
-    if Kind::of(&arguments.out) == Kind::Array {
+    if Kind::of(arguments) == Kind::Array {
         return Ok(Box::new(MemoryStore::default()));
     }
     let store = FileStore::open(folder, &table.name, lineage).map_err(|error| Report::from(error).of(&table.name))?;

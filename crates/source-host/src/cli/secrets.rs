@@ -97,6 +97,7 @@ mod tests {
                 .unwrap(),
             secrets: BTreeMap::from([("client_secret".to_owned(), from)]),
             allow: Vec::new(),
+            sinks: None,
         }
     }
 

@@ -50,6 +50,14 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
     out.push(b'}');
 }
 
+/// What every enveloped line of a source begins with.
+pub(super) fn source_prefix(source: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_member(&mut out, "{\"source\":", source);
+    out.push(b',');
+    out
+}
+
 /// Appends a gap without its line break, enveloped whatever the shape of events is.
 pub(super) fn push_gap(out: &mut Vec<u8>, source: &str, gap: &Gap) {
     push_member(out, "{\"source\":", source);

@@ -1,7 +1,7 @@
-//! Lines to standard output or to a file that grows.
+//! Lines to standard output, a named pipe or a device.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use super::line::{Shape, push_event, push_gap};
 use super::{Sink, SinkError, in_background};
 use crate::bindings::Batch;
 
-/// Lines of JSON, to standard output or to a file that grows.
+/// Lines of JSON, to standard output, a named pipe or a device.
 #[derive(Debug)]
 pub struct LinesSink {
     shape: Shape,
@@ -20,7 +20,7 @@ pub struct LinesSink {
 #[derive(Debug)]
 enum Output {
     Stdout,
-    File { path: PathBuf, file: File },
+    Pipe { path: PathBuf, file: File },
 }
 
 impl LinesSink {
@@ -30,15 +30,16 @@ impl LinesSink {
         Self { shape, output: Output::Stdout }
     }
 
-    /// To the end of a file, which is made where there is none. The torn last line of a host that was killed is cut off:
-    /// what stood in it was not accounted for and comes again.
+    /// To a named pipe or a device, which holds nothing that could be made durable. A file has [`FileSink`](crate::FileSink).
     ///
     /// # Errors
     ///
-    /// The file cannot be opened for writing.
-    pub fn file(path: &Path, shape: Shape) -> Result<Self, SinkError> {
-        let file = open_for_append(path).map_err(|error| SinkError::io("cannot open", path, &error))?;
-        Ok(Self { shape, output: Output::File { path: path.to_owned(), file } })
+    /// It cannot be opened for writing.
+    pub fn pipe(path: &Path, shape: Shape) -> Result<Self, SinkError> {
+        // A named pipe that is opened for reading as well would never see its reader go away.
+        let opened = OpenOptions::new().append(true).open(path);
+        let file = opened.map_err(|error| SinkError::io("cannot open", path, &error))?;
+        Ok(Self { shape, output: Output::Pipe { path: path.to_owned(), file } })
     }
 
     fn render(&self, source: &str, batch: &Batch) -> (Vec<u8>, Vec<u8>) {
@@ -69,7 +70,7 @@ impl Sink for LinesSink {
         }
         match &self.output {
             Output::Stdout => in_background(move || write_stdout(&lines)).await,
-            Output::File { path, file } => {
+            Output::Pipe { path, file } => {
                 let (path, mut file) = (path.clone(), duplicate(path, file)?);
                 in_background(move || {
                     super::append(&mut file, &lines).map_err(|error| SinkError::io("cannot write to", &path, &error))
@@ -80,10 +81,7 @@ impl Sink for LinesSink {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
-        let Output::File { path, file } = &self.output else { return Ok(()) };
-        let (path, file) = (path.clone(), duplicate(path, file)?);
-        in_background(move || super::sync(&file).map_err(|error| SinkError::io("cannot make durable", &path, &error)))
-            .await
+        Ok(())
     }
 }
 
@@ -107,82 +105,21 @@ fn duplicate(path: &Path, file: &File) -> Result<File, SinkError> {
     file.try_clone().map_err(|error| SinkError::io("cannot write to", path, &error))
 }
 
-/// What every line of ours begins with.
-const OURS: &[u8] = b"{\"source\":\"";
-
-fn open_for_append(path: &Path) -> io::Result<File> {
-    // A named pipe that is opened for reading as well would never see its reader go away.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return OpenOptions::new().append(true).open(path);
-    }
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-    if is_new {
-        super::sync_parent(path)?;
-    }
-    let (start, tail) = last_line(&mut file)?;
-    if tail.is_empty() {
-        return Ok(file);
-    }
-    if OURS.starts_with(&tail) || tail.starts_with(OURS) {
-        tracing::warn!(file = %path.display(), bytes = tail.len(), "cut off the torn last line of an earlier run");
-        file.set_len(start)?;
-    } else {
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
-/// Where what follows the last line break begins, and its first bytes.
-fn last_line(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
-    const STEP: u64 = 64 << 10;
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut end = length;
-    let mut start = 0;
-    while end > 0 {
-        let from = end.saturating_sub(STEP);
-        file.seek(SeekFrom::Start(from))?;
-        let mut block = Vec::new();
-        (&*file).take(end - from).read_to_end(&mut block)?;
-        if let Some(index) = block.iter().rposition(|&byte| byte == b'\n') {
-            start = from + index as u64 + 1;
-            break;
-        }
-        end = from;
-    }
-    file.seek(SeekFrom::Start(start))?;
-    let mut tail = Vec::new();
-    (&*file).take((length - start).min(OURS.len() as u64)).read_to_end(&mut tail)?;
-    Ok((start, tail))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_device_takes_lines_and_has_nothing_to_make_durable() {
-        let mut file = open_for_append(Path::new("/dev/null")).unwrap();
-        super::super::append(&mut file, b"{}\n").unwrap();
-        super::super::sync(&file).unwrap();
-        let mut full = open_for_append(Path::new("/dev/full")).unwrap();
-        assert_eq!(super::super::append(&mut full, b"{}\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn a_torn_line_of_ours_is_cut_off_and_a_stranger_s_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        for (before, after) in [
-            ("{\"source\":\"a\"}\n{\"source\":\"a\",\"ki", "{\"source\":\"a\"}\n"),
-            ("{\"source\":\"a\"}\n{\"so", "{\"source\":\"a\"}\n"),
-            ("{\"source\":\"a\"}\n", "{\"source\":\"a\"}\n"),
-            ("notes of mine", "notes of mine\n"),
-            ("", ""),
-        ] {
-            std::fs::write(&path, before).unwrap();
-            drop(open_for_append(&path).unwrap());
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
-        }
+    fn a_device_takes_lines_or_says_why_not() {
+        let write = |path: &str| {
+            let LinesSink { output: Output::Pipe { mut file, .. }, .. } =
+                LinesSink::pipe(Path::new(path), Shape::Bare).unwrap()
+            else {
+                panic!("{path} is no pipe");
+            };
+            super::super::append(&mut file, b"{}\n")
+        };
+        write("/dev/null").unwrap();
+        assert_eq!(write("/dev/full").unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

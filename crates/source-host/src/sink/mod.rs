@@ -2,6 +2,7 @@
 
 mod array;
 mod csv;
+mod file;
 mod line;
 mod lines;
 
@@ -15,6 +16,7 @@ use crate::bindings::Batch;
 
 pub use array::ArraySink;
 pub use csv::CsvSink;
+pub use file::{FileSink, Rotation};
 pub(crate) use line::cause;
 pub use line::{Shape, batch_lines};
 pub use lines::LinesSink;
@@ -33,16 +35,34 @@ pub enum SinkError {
         /// What to do.
         hint: String,
     },
+    /// It cannot tell any more what became of what was delivered since the last flush. Reading goes on at the stored
+    /// checkpoint.
+    #[error("{0}")]
+    Unsettled(String),
 }
 
 /// Where the events and gaps of sources go.
+///
+/// Only `deliver` and `flush` have to be written. A sink that is told by [`Sink::resume`] what its own
+/// [`Sink::account`] was can undo what was delivered after it, and so hold every event exactly once.
 #[async_trait]
 pub trait Sink: Send {
-    /// Takes a batch of the named source, whole or not at all as far as a reader can tell.
+    /// Begins with the named source, or begins anew after a delivery that failed or was cut short. What was delivered
+    /// after the flush that `account` is of comes again. Without an account nothing is known of an earlier run.
     ///
     /// # Errors
     ///
-    /// The batch may have been written in part; deliver it again.
+    /// The output is not fit to be added to.
+    async fn resume(&mut self, _source: &str, _account: Option<&str>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes a batch of the named source, whole or not at all as far as a reader can tell. It takes as long as the
+    /// output takes: the source is not polled meanwhile, or not far.
+    ///
+    /// # Errors
+    ///
+    /// The batch may have been written in part. It is delivered again after `resume`, by this process or a later one.
     async fn deliver(&mut self, source: &str, batch: &Batch) -> Result<(), SinkError>;
 
     /// Makes durable what was delivered, as far as this kind of output can. After this a checkpoint may be stored.
@@ -51,6 +71,12 @@ pub trait Sink: Send {
     ///
     /// Nothing since the last flush is known to be durable.
     async fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// What has to be known of this output to resume it here, for the named source. Asked for after `resume` and after
+    /// `flush`, and stored with the checkpoint.
+    fn account(&self, _source: &str) -> Option<String> {
+        None
+    }
 
     /// Completes the output: every source was read to its end.
     ///
@@ -69,6 +95,7 @@ impl SinkError {
         match self {
             Self::Closed => "nothing: reading goes on at the stored checkpoint when it is started again",
             Self::Failed { hint, .. } => hint,
+            Self::Unsettled(_) => "leave the output to this host alone while it runs",
         }
     }
 
@@ -80,10 +107,10 @@ impl SinkError {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "let this user write there, or name another file with --out"
+                "let this user write there, or name another file"
             }
-            io::ErrorKind::NotFound => "make the folder first, or name another file with --out",
-            _ => "name another file with --out",
+            io::ErrorKind::NotFound => "make the folder first, or name another file",
+            _ => "name another file",
         };
         Self::Failed { message: format!("{what} {}: {error}", path.display()), hint: hint.to_owned() }
     }
@@ -100,7 +127,9 @@ impl SinkError {
 }
 
 /// Runs what may block for as long as a reader likes without holding up other sources.
-async fn in_background(work: impl FnOnce() -> Result<(), SinkError> + Send + 'static) -> Result<(), SinkError> {
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
     let gone = |error: tokio::task::JoinError| SinkError::Failed {
         message: format!("the writing of the output was cut short: {error}"),
         hint: "start it again".to_owned(),
@@ -125,6 +154,9 @@ fn sync(file: &File) -> io::Result<()> {
 
 /// Makes the name of a new file durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    File::open(parent(path))?.sync_all()
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

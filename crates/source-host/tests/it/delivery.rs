@@ -1,11 +1,11 @@
 //! What is delivered, what is remembered, and in which order.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::process::{hang, start, terminate, wait_for};
 use crate::server::{Answer, SECRET, Server};
 use crate::setup::{Setup, items};
 
@@ -53,9 +53,7 @@ fn a_killed_host_reads_on_and_loses_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
     setup.once(&["--out", "out.ndjson"]).succeeded();
-    let mut delivered = items(&setup.read("out.ndjson"));
-    delivered.dedup();
-    assert_eq!(delivered, [1, 2, 3, 4, 5]);
+    assert_eq!(items(&setup.read("out.ndjson")), [1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -174,32 +172,4 @@ fn nobody_has_to_read_what_it_says_on_standard_error() {
         drop(reader);
         assert_eq!(setup.command(&arguments).stderr(writer).output().unwrap().status.code(), Some(status));
     }
-}
-
-fn start(setup: &Setup, more: &[&str]) -> Child {
-    let arguments = [&["run", "--config", "host.toml"], more].concat();
-    setup.command(&arguments).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Lets the next request hang, and waits until it does.
-fn hang(server: &Server) {
-    let hanging = server.next_answer(Answer::Silence);
-    wait_for(|| server.answers_given() > hanging);
-}
-
-fn terminate(child: &Child) {
-    let status = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
-}
-
-/// Waits for another process to get somewhere.
-#[track_caller]
-fn wait_for(condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("that did not come about in 20 seconds");
 }

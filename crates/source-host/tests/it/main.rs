@@ -4,9 +4,11 @@
 
 mod cli;
 mod delivery;
+mod files;
 mod library;
 mod live;
 mod loading;
 mod outcomes;
+mod process;
 mod server;
 mod setup;

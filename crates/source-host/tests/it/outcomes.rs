@@ -137,7 +137,7 @@ fn an_output_that_cannot_be_written_leaves_the_checkpoint_where_it_was() {
     server.grow_to(1);
     setup
         .once(&["--out", "no/such/folder/out.ndjson"])
-        .failed(1, &["cannot open no/such/folder/out.ndjson", "make the folder"]);
+        .failed(1, &["cannot create no/such/folder/out.ndjson", "make the folder"]);
     let full = setup.once(&["--out", "/dev/full"]);
     full.failed(1, &["cannot write to /dev/full", "hint: make room"]);
     assert_eq!(setup.checkpoint(), None);

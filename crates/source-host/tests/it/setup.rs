@@ -73,7 +73,7 @@ impl Setup {
     pub(crate) fn checkpoint(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.path("state/counter.json")).ok()?;
         let state: Value = serde_json::from_str(&text).unwrap();
-        Some(state["checkpoint"].as_str().unwrap().to_owned())
+        state["checkpoint"].as_str().map(str::to_owned)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

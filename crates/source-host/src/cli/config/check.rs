@@ -8,6 +8,7 @@ use std::time::Duration;
 use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
+use super::sinks;
 use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretFrom, SourceTable};
 use crate::cli::duration;
 
@@ -25,15 +26,18 @@ const MOST_BYTES: u64 = 256 << 20;
 
 const LONGEST_NAME: usize = 64;
 
+/// Batches under way are held in memory.
+const MOST_IN_FLIGHT: usize = 64;
+
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, at: Range<usize>, message: String) {
+    pub(super) fn add(&mut self, at: Range<usize>, message: String) {
         self.0.push(Problem { at: Some(at), message });
     }
 
-    fn duration(&mut self, raw: Option<Spanned<String>>, default: Duration) -> Duration {
+    pub(super) fn duration(&mut self, raw: Option<Spanned<String>>, default: Duration) -> Duration {
         let Some(raw) = raw else { return default };
         match duration::parse(raw.get_ref()) {
             Ok(duration) if duration.is_zero() => {
@@ -45,7 +49,7 @@ impl Problems {
         default
     }
 
-    fn at_least<T: Copy + PartialOrd + std::fmt::Display>(
+    pub(super) fn at_least<T: Copy + PartialOrd + std::fmt::Display>(
         &mut self,
         raw: Option<Spanned<T>>,
         least: T,
@@ -66,6 +70,8 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
         let message = "there is no source in it: add a [[source]] table with `name` and `config`".to_owned();
         problems.0.push(Problem { at: None, message });
     }
+    let sink_names: Vec<String> = raw.sink.iter().map(sinks::RawSink::name).collect();
+    let sinks = sinks::sinks(raw.sink, folder, &mut problems);
     let mut names = BTreeSet::new();
     let mut sources = Vec::new();
     for raw in raw.source {
@@ -74,9 +80,10 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
         if !names.insert(name.to_ascii_lowercase()) {
             problems.add(at, format!("there are two sources of the name `{name}`; each needs one of its own"));
         }
-        sources.push(source(raw, folder, &mut problems));
+        sources.push(source(raw, folder, &sink_names, &mut problems));
     }
-    if problems.0.is_empty() { Ok(Config { folder: folder.to_owned(), host, sources }) } else { Err(problems.0) }
+    sinks::check_use(&sinks, &sources, &mut problems);
+    if problems.0.is_empty() { Ok(Config { folder: folder.to_owned(), host, sources, sinks }) } else { Err(problems.0) }
 }
 
 fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
@@ -92,6 +99,10 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
         max_requests: problems.at_least(raw.max_requests, 2, BUDGET.max_requests),
         max_duration: nanoseconds(problems.duration(raw.max_duration, Duration::from_nanos(BUDGET.max_duration))),
     };
+    if let Some(raw) = raw.in_flight.as_ref().filter(|raw| *raw.get_ref() > MOST_IN_FLIGHT) {
+        let message = format!("{} is too much: at most {MOST_IN_FLIGHT} batches may be under way", raw.get_ref());
+        problems.add(raw.span(), message);
+    }
     Host {
         state: raw.state.map(|path| folder.join(path)),
         ca_file: raw.ca_file.map(|path| folder.join(path)),
@@ -104,6 +115,7 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
             ..limits
         },
         budget,
+        in_flight: problems.at_least(raw.in_flight, 1, RunOptions::IN_FLIGHT),
     }
 }
 
@@ -118,15 +130,16 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn source(raw: RawSource, folder: &Path, problems: &mut Problems) -> SourceTable {
-    let RawSource { name, component, config, secrets, allow } = raw;
-    if !is_name(name.get_ref()) {
-        let message = format!(
-            "`{}` is no name for a source: use letters, digits, `-`, `_` and `.`, up to {LONGEST_NAME} of them, beginning with \
-             a letter or a digit",
-            name.get_ref()
-        );
+fn source(raw: RawSource, folder: &Path, sinks: &[String], problems: &mut Problems) -> SourceTable {
+    let RawSource { name, component, config, secrets, allow, sinks: named } = raw;
+    if let Some(message) = wrong_name(name.get_ref(), "source") {
         problems.add(name.span(), message);
+    }
+    if let Some(none) = named.as_ref().filter(|named| named.get_ref().is_empty()) {
+        problems.add(
+            none.span(),
+            "a source without a sink would read for nobody: leave `sinks` out to use all, or name some".to_owned(),
+        );
     }
     let mut read = Vec::new();
     for (member, raw) in secrets {
@@ -154,6 +167,7 @@ fn source(raw: RawSource, folder: &Path, problems: &mut Problems) -> SourceTable
         config,
         secrets: read.into_iter().collect(),
         allow: granted,
+        sinks: sinks::named(named.map(Spanned::into_inner), sinks, problems),
     }
 }
 
@@ -163,6 +177,16 @@ fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
         (None, Some(path)) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
         _ => None,
     }
+}
+
+/// Why this is no name for a source or a sink.
+pub(super) fn wrong_name(name: &str, of: &str) -> Option<String> {
+    (!is_name(name)).then(|| {
+        format!(
+            "`{name}` is no name for a {of}: use letters, digits, `-`, `_` and `.`, up to {LONGEST_NAME} of them, beginning with \
+             a letter or a digit"
+        )
+    })
 }
 
 /// A name becomes part of a file name.

@@ -35,14 +35,21 @@ fn place(path: &Path, text: &str, offset: Option<usize>) -> String {
 /// serde lists all the names that it knows; the nearest one is what a person wants to hear.
 fn unknown_member(message: &str) -> Option<String> {
     let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
+    let found = quoted.next()?;
     let known: Vec<&str> = quoted.collect();
-    let nearest = known.iter().min_by_key(|name| likeness(unknown, name))?;
+    Some(unknown(&format!("no `{found}` here"), found, &known))
+}
+
+/// That there is no such thing, and which one may have been meant.
+pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    let Some(nearest) = known.iter().min_by_key(|name| likeness(found, name)) else {
+        return format!("there is {what}, and no other");
+    };
     let list = known.join(", ");
-    if likeness(unknown, nearest) <= unknown.len().div_ceil(2) {
-        Some(format!("there is no `{unknown}` here; did you mean `{nearest}`? Known are {list}"))
+    if likeness(found, nearest) <= found.len().div_ceil(2) {
+        format!("there is {what}; did you mean `{nearest}`? Known are {list}")
     } else {
-        Some(format!("there is no `{unknown}` here; known are {list}"))
+        format!("there is {what}; known are {list}")
     }
 }
 
@@ -66,11 +73,12 @@ fn wrong_type(message: &str) -> Option<String> {
     };
     let expected = match expected {
         "a string" | "path string" => "a text in quotes belongs",
-        "a sequence" => "a list in square brackets belongs, and [[source]] has two pairs of them",
+        "a sequence" => "a list in square brackets belongs, and [[source]] and [[sink]] have two pairs of them",
         "struct RawSecret" => {
             "a table belongs that says where the secret comes from: { env = \"NAME\" } or { file = \"PATH\" }"
         }
-        "a map" | "struct RawHost" | "struct RawSource" => "a table belongs",
+        "a map" | "struct RawHost" | "struct RawSource" | "struct RawSink" => "a table belongs",
+        "a boolean" => "true or false belongs, without quotes",
         "u32" | "u64" | "usize" => "a whole number belongs, without quotes, as large as fits",
         other => return Some(format!("{found} stands where {other} belongs")),
     };
@@ -137,11 +145,45 @@ mod tests {
             ("[[source]]\nname = 3", "host.toml:2: a whole number stands where a text in quotes belongs"),
             (
                 "[source]\nname = \"a\"",
-                "host.toml:1: a table stands where a list in square brackets belongs, and [[source]]",
+                "host.toml:1: a table stands where a list in square brackets belongs, and [[source]] and",
             ),
             ("host = 5", "host.toml:1: a whole number stands where a table belongs"),
             ("[host]\nmax_events = -1", "host.toml:2: a negative number stands where a whole number belongs"),
             ("[host]\nmax_bytes = \"5\"", "host.toml:2: a text stands where a whole number belongs"),
+            ("[[sink]]\ntype = \"fiel\"\n", "host.toml:2: there is no sink of type `fiel`; did you mean `file`?"),
+            ("[[sink]]\nname = \"a\"\n", "host.toml:1: `type` is missing here"),
+            ("[[sink]]\ntype = \"file\"\n", "host.toml:2: a sink of type `file` needs a `path`"),
+            ("[[sink]]\ntype = \"stdout\"\nbear = true", "host.toml:3: there is no `bear` here; did you mean `bare`?"),
+            (
+                "[[sink]]\ntype = \"stdout\"\nkeep = 1",
+                "host.toml:3: a sink of type `stdout` has no `keep`; it has bare",
+            ),
+            ("[[sink]]\ntype = \"file\"\npath = \"a\"\nkeep = 1", "host.toml:4: `keep` says how many old files"),
+            ("[[sink]]\ntype = \"file\"\npath = \"a.csv\"", "host.toml:3: a sink of type `file` writes one JSON"),
+            ("[[sink]]\ntype = \"file\"\npath = \"a\"\nrotate_bytes = 9", "host.toml:4: 9 is too little"),
+            ("[[sink]]\ntype = \"file\"\npath = \"a\"\nrotate_every = \"1d\"", "host.toml:4: `1d` is no duration"),
+            (
+                "[[sink]]\ntype = \"stdout\"\n[[sink]]\ntype = \"stdout\"",
+                "host.toml:4: there are two sinks of the name",
+            ),
+            ("[[sink]]\ntype = \"stdout\"\nname = \"a b\"", "host.toml:3: `a b` is no name for a sink"),
+            ("[[source]]\nname = \"a\"\nsinks = [\"b\"]", "host.toml:3: there is no sink `b`, and no other"),
+            ("[[source]]\nname = \"a\"\nsinks = []", "host.toml:3: a source without a sink"),
+            (
+                "[[sink]]\ntype = \"stdout\"\n[[source]]\nname = \"a\"\nsinks = [\"stout\"]",
+                "host.toml:5: there is no sink `stout`; did you mean `stdout`?",
+            ),
+            (
+                "[[source]]\nname = \"a\"\n[[source]]\nname = \"b\"\n[[sink]]\ntype = \"file\"\npath = \"e.ndjson\"",
+                "host.toml:7: 2 sources would write to /etc/host/e.ndjson, and a restart could not tell whose lines to cut off: \
+                 write {source} into its name, such as e-{source}.ndjson",
+            ),
+            (
+                "[[sink]]\ntype = \"file\"\npath = \"e\"\n[[sink]]\ntype = \"file\"\nname = \"b\"\npath = \"e\"",
+                "host.toml:7: /etc/host/e is the file of the sink `file` as well",
+            ),
+            ("[host]\nin_flight = 0", "host.toml:2: 0 is too little"),
+            ("[host]\nin_flight = 65", "host.toml:2: 65 is too much"),
             ("[host]\nstate = [1]", "host.toml:2: a list stands where a text in quotes belongs"),
         ] {
             let message = load(text).unwrap_err();
