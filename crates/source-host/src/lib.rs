@@ -49,7 +49,10 @@ pub use live::{LiveTransport, Tls, TlsError};
 pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
 pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Sinks, Tally, report, share};
-pub use sink::{ArraySink, CsvSink, FileSink, LinesSink, Rotation, Shape, Sink, SinkError, batch_lines};
+pub use sink::{
+    ArraySink, CsvSink, DeadLetters, FileSink, HttpForm, HttpSettings, HttpSink, LinesSink, Rotation, Shape, Sink,
+    SinkError, batch_lines,
+};
 pub use source::{OpenError, Source, SourceParts};
 pub use state::{FileStore, Lineage};
 pub use transport::{Timeouts, Transport};

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod http;
 mod sinks;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use source_host::{Budget, Limits, Origin};
 use toml::Spanned;
 
 use super::report::Report;
+pub(crate) use http::{HeaderFrom, HttpTable};
 pub(crate) use sinks::{FileTable, SinkTable, To};
 
 /// A configuration that was checked.

@@ -2,12 +2,18 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
-use source_host::{ArraySink, CsvSink, FileSink, LinesSink, Shape, SharedSink, Sink, SinkError, Sinks, share};
+use http::{HeaderMap, HeaderValue};
+use source_host::{
+    ArraySink, CsvSink, DeadLetters, FileSink, HttpSettings, HttpSink, LinesSink, Shape, SharedSink, Sink, SinkError,
+    Sinks, Tls, share,
+};
 
 use super::RunArguments;
-use super::config::{Config, FileTable, SinkTable, SourceTable, To};
+use super::config::{Config, FileTable, HeaderFrom, HttpTable, SinkTable, SourceTable, To};
 use super::report::Report;
+use super::secrets;
 
 /// What `--out` names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +40,9 @@ impl Kind {
 /// What the sink of `--out` is called in the state. No `[[sink]]` can have this name.
 const OUT: &str = "--out";
 
+/// How long a run with an end sends one batch again and again.
+const PATIENCE_ONCE: Duration = Duration::from_secs(300);
+
 /// The outputs of a run.
 pub(crate) struct Outputs<'a> {
     outputs: Vec<Output<'a>>,
@@ -51,11 +60,13 @@ enum Target<'a> {
     Shared(SharedSink),
     /// One for each source.
     File(Cow<'a, FileTable>),
+    /// One for each source, on connections that all share.
+    Http(HttpSink),
 }
 
 impl<'a> Outputs<'a> {
     /// Opens what all sources share, and checks the rest.
-    pub(crate) fn open(arguments: &RunArguments, config: &'a Config) -> Result<Self, Report> {
+    pub(crate) fn open(arguments: &RunArguments, config: &'a Config, tls: &Tls) -> Result<Self, Report> {
         let mut outputs = Vec::new();
         if arguments.out.is_none() && !config.sinks.is_empty() {
             if arguments.bare {
@@ -66,6 +77,7 @@ impl<'a> Outputs<'a> {
                 let to = match to {
                     To::Stdout(shape) => Target::Shared(share(LinesSink::stdout(*shape))),
                     To::File(table) => Target::of(table)?.unwrap_or(Target::File(Cow::Borrowed(table))),
+                    To::Http(table) => Target::Http(http(name, table, arguments.once, tls)?),
                 };
                 outputs.push(Output { name, to });
             }
@@ -85,6 +97,7 @@ impl<'a> Outputs<'a> {
             let sink = match to {
                 Target::Shared(sink) => sink.clone(),
                 Target::File(table) => file(table, &source.name),
+                Target::Http(sink) => share(sink.clone()),
             };
             sinks.push(((*name).to_owned(), sink));
         }
@@ -136,4 +149,46 @@ impl Target<'_> {
 
 fn file(table: &FileTable, source: &str) -> SharedSink {
     share(FileSink::new(&table.path(source), table.shape, table.rotation))
+}
+
+fn http(name: &str, table: &HttpTable, once: bool, tls: &Tls) -> Result<HttpSink, Report> {
+    let of = |report: Report| report.of_sink(name);
+    if table.is_open() {
+        tracing::warn!(sink = name, "events and headers go there unencrypted: the URL begins with http://");
+    }
+    let mut headers = HeaderMap::new();
+    for (header, from) in &table.headers {
+        let value = match from {
+            HeaderFrom::Text(value) => {
+                let mut value = value.clone();
+                value.set_sensitive(*header == http::header::AUTHORIZATION);
+                value
+            }
+            HeaderFrom::Secret(from) => {
+                let text = secrets::read(header.as_str(), from).map_err(of)?;
+                let mut value = HeaderValue::from_str(&text).map_err(|_| {
+                    of(Report::wrong(format!("the secret `{header}` holds what no header may"))
+                        .hint("a header is one line of text"))
+                })?;
+                value.set_sensitive(true);
+                value
+            }
+        };
+        headers.insert(header.clone(), value);
+    }
+    let dead_letters = table.dead_letter.as_ref().map(|(path, _)| DeadLetters::open(path)).transpose()?;
+    let HttpTable { url, form, shape, gzip, timeout, max_bytes, max_events, .. } = table;
+    let settings = HttpSettings {
+        form: *form,
+        shape: *shape,
+        headers,
+        gzip: *gzip,
+        timeout: *timeout,
+        max_bytes: *max_bytes,
+        max_events: *max_events,
+        patience: once.then_some(PATIENCE_ONCE),
+        dead_letters,
+        ..HttpSettings::new(name, url.clone())
+    };
+    Ok(HttpSink::new(settings, tls)?)
 }

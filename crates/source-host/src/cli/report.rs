@@ -56,6 +56,12 @@ impl Report {
         self
     }
 
+    /// The same of a sink.
+    pub(crate) fn of_sink(mut self, sink: &str) -> Self {
+        self.what = format!("sink `{sink}`: {}", self.what);
+        self
+    }
+
     /// Prints it to standard error and turns into the exit status.
     pub(crate) fn print(&self) -> ExitCode {
         if !self.what.is_empty() {

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     refuse_endless_array(&arguments, range, &opened)?;
 
     let folder = state_folder(&arguments, &config);
-    let mut outputs = Outputs::open(&arguments, &config)?;
+    let mut outputs = Outputs::open(&arguments, &config, &tls)?;
     let mut runners = Vec::new();
     let mut has_end = true;
     for (table, Opened { source, plan }) in opened {

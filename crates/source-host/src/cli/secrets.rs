@@ -33,7 +33,8 @@ pub(crate) fn config_json(source: &SourceTable, secrets: Secrets) -> Result<Stri
     Ok(Value::Object(members).to_string())
 }
 
-fn read(member: &str, from: &SecretFrom) -> Result<String, Report> {
+/// The value of a secret; `member` is what it is for.
+pub(crate) fn read(member: &str, from: &SecretFrom) -> Result<String, Report> {
     let value = match from {
         SecretFrom::Env(name) => std::env::var(name).map_err(|error| {
             let reason = match error {

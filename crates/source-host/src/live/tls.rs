@@ -67,7 +67,7 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
-    pub(super) fn client_config(&self) -> ClientConfig {
+    pub(crate) fn client_config(&self) -> ClientConfig {
         ClientConfig::clone(&self.0)
     }
 }

@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use super::line::{Shape, push_event, push_gap, source_prefix};
+use super::line::{Shape, source_prefix};
 use super::lines::write_gaps_to_stderr;
+use super::rendered::Rendered;
 use super::{Sink, SinkError, in_background};
 use crate::bindings::Batch;
 use ledger::Ledger;
@@ -70,36 +71,6 @@ impl FileSink {
         let ledger = Arc::clone(&self.ledger);
         in_background(move || work(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
-
-    fn render(&self, source: &str, batch: &Batch) -> Rendered {
-        let mut rendered =
-            Rendered { lines: Vec::with_capacity(batch.events.len() * 2_048), ends: Vec::new(), apart: Vec::new() };
-        let Rendered { lines, ends, apart } = &mut rendered;
-        for event in &batch.events {
-            push_event(lines, self.settings.shape, source, event);
-            lines.push(b'\n');
-            ends.push(lines.len());
-        }
-        for gap in &batch.gaps {
-            let to = if self.settings.shape == Shape::Bare { &mut *apart } else { &mut *lines };
-            push_gap(to, source, gap);
-            to.push(b'\n');
-        }
-        // Gaps stay together with the last event.
-        match ends.last_mut() {
-            Some(end) => *end = lines.len(),
-            None => ends.push(lines.len()),
-        }
-        rendered
-    }
-}
-
-struct Rendered {
-    lines: Vec<u8>,
-    /// Where each event ends.
-    ends: Vec<usize>,
-    /// Gaps that have no place among bare records.
-    apart: Vec<u8>,
 }
 
 #[async_trait]
@@ -126,7 +97,7 @@ impl Sink for FileSink {
     }
 
     async fn deliver(&mut self, source: &str, batch: &Batch) -> Result<(), SinkError> {
-        let Rendered { lines, ends, apart } = self.render(source, batch);
+        let Rendered { lines, ends, apart } = Rendered::of(source, batch, self.settings.shape);
         write_gaps_to_stderr(apart).await?;
         let settings = Arc::clone(&self.settings);
         self.with_ledger(move |ledger| opened(ledger)?.append(&settings, &lines, &ends, now())).await

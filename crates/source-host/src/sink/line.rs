@@ -144,7 +144,7 @@ fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Instant>) {
     }
 }
 
-fn push_string(out: &mut Vec<u8>, text: &str) {
+pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut plain = 0;
     for (index, byte) in text.bytes().enumerate() {

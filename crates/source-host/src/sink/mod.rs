@@ -2,9 +2,12 @@
 
 mod array;
 mod csv;
+mod dead_letters;
 mod file;
+mod http;
 mod line;
 mod lines;
+mod rendered;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,7 +19,9 @@ use crate::bindings::Batch;
 
 pub use array::ArraySink;
 pub use csv::CsvSink;
+pub use dead_letters::DeadLetters;
 pub use file::{FileSink, Rotation};
+pub use http::{HttpForm, HttpSettings, HttpSink};
 pub(crate) use line::cause;
 pub use line::{Shape, batch_lines};
 pub use lines::LinesSink;

@@ -4,7 +4,9 @@
 
 mod cli;
 mod delivery;
+mod endpoint;
 mod files;
+mod http_sink;
 mod library;
 mod live;
 mod loading;

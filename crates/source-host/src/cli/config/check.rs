@@ -171,7 +171,7 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], problems: &mut Proble
     }
 }
 
-fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
+pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
     match (raw.env, raw.file) {
         (Some(name), None) => Some(SecretFrom::Env(name)),
         (None, Some(path)) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),

@@ -182,6 +182,33 @@ mod tests {
                 "[[sink]]\ntype = \"file\"\npath = \"e\"\n[[sink]]\ntype = \"file\"\nname = \"b\"\npath = \"e\"",
                 "host.toml:7: /etc/host/e is the file of the sink `file` as well",
             ),
+            ("[[sink]]\ntype = \"http\"", "host.toml:2: a sink of type `http` needs a `url`"),
+            ("[[sink]]\ntype = \"http\"\nurl = \"x\"", "host.toml:3: this is no URL: write it as https://"),
+            ("[[sink]]\ntype = \"http\"\nurl = \"https://a:b@c\"", "host.toml:3: user name and password do not belong"),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\nformat = \"njson\"",
+                "host.toml:4: there is no format `njson`; did you mean `ndjson`?",
+            ),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\nheaders = { \"a b\" = \"c\" }",
+                "host.toml:4: `a b` is no name of a header",
+            ),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\nheaders = { Host = \"c\" }",
+                "host.toml:4: the header `Host` is written by the host itself",
+            ),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\non_refusal = \"dead_letter\"",
+                "host.toml:4: say where they go",
+            ),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\non_refusal = \"stop\"\ndead_letter = \"d\"",
+                "host.toml:5: on_refusal = \"stop\" leaves no dead letters",
+            ),
+            (
+                "[[sink]]\ntype = \"http\"\nurl = \"https://a\"\ngzip = \"yes\"",
+                "host.toml:4: a text stands where true or false",
+            ),
             ("[host]\nin_flight = 0", "host.toml:2: 0 is too little"),
             ("[host]\nin_flight = 65", "host.toml:2: 65 is too much"),
             ("[host]\nstate = [1]", "host.toml:2: a list stands where a text in quotes belongs"),
@@ -195,6 +222,10 @@ mod tests {
     fn a_secret_that_is_written_where_its_source_belongs_is_not_shown() {
         for secrets in ["{ client_secret = \"canary\" }", "\"canary\"", "{ client_secret = { env = [\"canary\"] } }"] {
             let message = load(&format!("[[source]]\nname = \"a\"\nsecrets = {secrets}")).unwrap_err();
+            assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
+        }
+        for headers in ["{ a = { env = [\"canary\"] } }", "{ a = [\"canary\"] }", "{ a = \"canary\\u0001\" }"] {
+            let message = load(&format!("[[sink]]\ntype = \"http\"\nheaders = {headers}")).unwrap_err();
             assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
         }
         let message = load("[[source]]\nname = \"a\"\nsecrets = { client_secret = \"canary\" }").unwrap_err();

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::SourceTable;
 use super::check::Problems;
 use super::explain::unknown;
+use super::http::{HttpTable, RawHeader, http};
 
 /// A `[[sink]]` table.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct SinkTable {
 pub(crate) enum To {
     Stdout(Shape),
     File(FileTable),
+    Http(Box<HttpTable>),
 }
 
 /// A sink of type `file`.
@@ -81,15 +83,45 @@ pub(super) struct RawSink {
     rotate_bytes: Option<Spanned<u64>>,
     rotate_every: Option<Spanned<String>>,
     keep: Option<Spanned<u64>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) format: Option<Spanned<String>>,
+    pub(super) headers: Option<Spanned<BTreeMap<String, Spanned<RawHeader>>>>,
+    pub(super) gzip: Option<Spanned<bool>>,
+    pub(super) timeout: Option<Spanned<String>>,
+    pub(super) max_batch_bytes: Option<Spanned<usize>>,
+    pub(super) max_batch_events: Option<Spanned<usize>>,
+    pub(super) on_refusal: Option<Spanned<String>>,
+    pub(super) dead_letter: Option<Spanned<PathBuf>>,
 }
 
 /// The types, and the members that each has besides `name` and `type`.
-const TYPES: [(&str, &[&str]); 2] =
-    [("stdout", &["bare"]), ("file", &["path", "bare", "rotate_bytes", "rotate_every", "keep"])];
+const TYPES: [(&str, &[&str]); 3] = [
+    ("stdout", &["bare"]),
+    ("file", &["path", "bare", "rotate_bytes", "rotate_every", "keep"]),
+    (
+        "http",
+        &[
+            "url",
+            "bare",
+            "format",
+            "headers",
+            "gzip",
+            "timeout",
+            "max_batch_bytes",
+            "max_batch_events",
+            "on_refusal",
+            "dead_letter",
+        ],
+    ),
+];
 
 impl RawSink {
     pub(super) fn name(&self) -> String {
         self.name.as_ref().unwrap_or(&self.r#type).get_ref().clone()
+    }
+
+    pub(super) fn kind_at(&self) -> Range<usize> {
+        self.r#type.span()
     }
 
     /// The members that are there, with their places.
@@ -97,13 +129,21 @@ impl RawSink {
         fn at<T>(name: &'static str, member: &Option<Spanned<T>>) -> Option<(&'static str, Range<usize>)> {
             member.as_ref().map(|member| (name, member.span()))
         }
-        let Self { name: _, r#type: _, bare, path, rotate_bytes, rotate_every, keep } = self;
         let all = [
-            at("bare", bare),
-            at("path", path),
-            at("rotate_bytes", rotate_bytes),
-            at("rotate_every", rotate_every),
-            at("keep", keep),
+            at("bare", &self.bare),
+            at("path", &self.path),
+            at("rotate_bytes", &self.rotate_bytes),
+            at("rotate_every", &self.rotate_every),
+            at("keep", &self.keep),
+            at("url", &self.url),
+            at("format", &self.format),
+            at("headers", &self.headers),
+            at("gzip", &self.gzip),
+            at("timeout", &self.timeout),
+            at("max_batch_bytes", &self.max_batch_bytes),
+            at("max_batch_events", &self.max_batch_events),
+            at("on_refusal", &self.on_refusal),
+            at("dead_letter", &self.dead_letter),
         ];
         all.into_iter().flatten().collect()
     }
@@ -143,6 +183,7 @@ fn to(raw: RawSink, folder: &Path, problems: &mut Problems) -> Option<To> {
     let shape = if raw.bare.as_ref().is_some_and(|bare| *bare.get_ref()) { Shape::Bare } else { Shape::Enveloped };
     match kind {
         "stdout" => Some(To::Stdout(shape)),
+        "http" => http(raw, shape, folder, problems).map(|table| To::Http(Box::new(table))),
         _ => file(raw, shape, folder, problems).map(To::File),
     }
 }
@@ -185,7 +226,15 @@ fn file(raw: RawSink, shape: Shape, folder: &Path, problems: &mut Problems) -> O
 /// What is wrong with which source uses which sink.
 pub(super) fn check_use(sinks: &[SinkTable], sources: &[SourceTable], problems: &mut Problems) {
     let mut paths = BTreeMap::new();
+    let mut dead_letters = BTreeSet::new();
     for sink in sinks {
+        if let To::Http(table) = &sink.to
+            && let Some((path, at)) = &table.dead_letter
+            && !dead_letters.insert(path)
+        {
+            let message = format!("{} holds the dead letters of another sink as well", path.display());
+            problems.add(at.clone(), message);
+        }
         let To::File(file) = &sink.to else { continue };
         let users = sources.iter().filter(|source| source.uses(&sink.name)).count();
         if let Some(problem) = file.refuse_sharing(users) {
