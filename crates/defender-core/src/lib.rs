@@ -22,6 +22,7 @@ pub mod ring;
 mod scan;
 pub mod secret;
 mod session;
+mod specials;
 #[cfg(test)]
 mod test_config;
 pub mod tick;
