@@ -6,18 +6,20 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// Appends the text of these bytes.
 pub(crate) fn encode(bytes: &[u8], out: &mut String) {
-    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
-    // Eight letters at a time: a checkpoint holds up to 190 KB, and every batch carries one.
+    // Eight letters at a time: a checkpoint holds up to 190 KB.
     let (groups, rest) = bytes.as_chunks::<6>();
     for group in groups {
-        text.extend_from_slice(&letters(*group));
+        push(&letters(*group), out);
     }
     let mut last = [0; 6];
     for (to, from) in last.iter_mut().zip(rest) {
         *to = *from;
     }
-    text.extend(letters(last).iter().take((rest.len() * 4).div_ceil(3)));
-    out.push_str(str::from_utf8(&text).unwrap_or_default());
+    push(letters(last).get(..(rest.len() * 4).div_ceil(3)).unwrap_or_default(), out);
+}
+
+fn push(letters: &[u8], out: &mut String) {
+    out.push_str(str::from_utf8(letters).unwrap_or_default());
 }
 
 fn letters([a, b, c, d, e, f]: [u8; 6]) -> [u8; 8] {

@@ -19,9 +19,70 @@ const GROUP_BYTES: usize = 22;
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
     /// In ascending order, none of them empty. A tree would do the same at several times the size in the component.
-    minutes: VecDeque<(i64, Vec<u64>)>,
+    minutes: VecDeque<Minute>,
     minute_of: HashMap<u64, i64, BuildHasherDefault<AsIs>>,
     encoded: usize,
+}
+
+/// The keys of a minute, and their text as far as it cannot change when more of them come: every batch carries all of
+/// it, and few minutes change from one batch to the next.
+#[derive(Clone, Debug)]
+struct Minute {
+    number: i64,
+    keys: Vec<u64>,
+    text: String,
+}
+
+/// So many keys end where a letter of base64 ends, and are so many letters.
+const ALIGNED_KEYS: usize = 3;
+const ALIGNED_LETTERS: usize = 32;
+
+/// `"2026-01-01T00:00":"`
+const LABEL_BYTES: usize = 20;
+
+impl Minute {
+    fn new(number: i64) -> Self {
+        let label = Tick(number * TICKS_PER_MINUTE).to_string();
+        Self { number, keys: Vec::new(), text: format!("\"{}\":\"", label.get(..16).unwrap_or(&label)) }
+    }
+
+    fn push(&mut self, key: u64) {
+        self.keys.push(key);
+        self.encode();
+    }
+
+    fn remove(&mut self, key: u64) {
+        let Some(at) = self.keys.iter().position(|other| *other == key) else { return };
+        self.keys.remove(at);
+        self.text.truncate(LABEL_BYTES + at / ALIGNED_KEYS * ALIGNED_LETTERS);
+        self.encode();
+    }
+
+    /// Encodes what has not been, as far as it ends with a letter.
+    fn encode(&mut self) {
+        let (groups, _) = self.keys.as_chunks::<ALIGNED_KEYS>();
+        let encoded = (self.text.len() - LABEL_BYTES) / ALIGNED_LETTERS;
+        for group in groups.get(encoded..).unwrap_or_default() {
+            encode(group, &mut self.text);
+        }
+    }
+
+    fn write_json(&self, out: &mut String) {
+        let (_, rest) = self.keys.as_chunks::<ALIGNED_KEYS>();
+        out.push_str(&self.text);
+        encode(rest, out);
+        out.push('"');
+    }
+}
+
+/// Appends the base64 of at most three keys, in little-endian order.
+fn encode(keys: &[u64], out: &mut String) {
+    let mut bytes = [0; ALIGNED_KEYS * 8];
+    let (places, _) = bytes.as_chunks_mut::<8>();
+    for (to, key) in places.iter_mut().zip(keys) {
+        *to = key.to_le_bytes();
+    }
+    base64::encode(bytes.get(..keys.len() * 8).unwrap_or_default(), out);
 }
 
 impl Ring {
@@ -39,16 +100,14 @@ impl Ring {
     pub fn insert(&mut self, fingerprint: u64, at: Tick) {
         let Entry::Vacant(of_key) = self.minute_of.entry(fingerprint) else { return };
         let minute = *of_key.insert(Self::minute(at));
-        let index = self.minutes.partition_point(|(other, _)| *other < minute);
-        match self.minutes.get_mut(index) {
-            Some((other, keys)) if *other == minute => {
-                self.encoded += group_bytes(keys.len() + 1) - group_bytes(keys.len());
-                keys.push(fingerprint);
-            }
-            _ => {
-                self.encoded += group_bytes(1);
-                self.minutes.insert(index, (minute, vec![fingerprint]));
-            }
+        let index = self.minutes.partition_point(|other| other.number < minute);
+        if self.minutes.get(index).is_none_or(|other| other.number != minute) {
+            self.minutes.insert(index, Minute::new(minute));
+        }
+        if let Some(minute) = self.minutes.get_mut(index) {
+            self.encoded -= group_bytes(minute.keys.len());
+            minute.push(fingerprint);
+            self.encoded += group_bytes(minute.keys.len());
         }
     }
 
@@ -58,12 +117,12 @@ impl Ring {
         if minute >= Self::minute(at) {
             return;
         }
-        let index = self.minutes.partition_point(|(other, _)| *other < minute);
-        if let Some((_, keys)) = self.minutes.get_mut(index) {
-            self.encoded -= group_bytes(keys.len());
-            keys.retain(|key| *key != fingerprint);
-            self.encoded += group_bytes(keys.len());
-            if keys.is_empty() {
+        let index = self.minutes.partition_point(|other| other.number < minute);
+        if let Some(minute) = self.minutes.get_mut(index) {
+            self.encoded -= group_bytes(minute.keys.len());
+            minute.remove(fingerprint);
+            self.encoded += group_bytes(minute.keys.len());
+            if minute.keys.is_empty() {
                 self.minutes.remove(index);
             }
         }
@@ -73,24 +132,24 @@ impl Ring {
 
     /// Forgets every minute that ends at this instant or before it.
     pub fn forget_before(&mut self, at: Tick) {
-        while let Some((_, keys)) = self.minutes.pop_front_if(|(minute, _)| *minute < Self::minute(at)) {
-            self.forget(&keys);
+        while let Some(minute) = self.minutes.pop_front_if(|minute| minute.number < Self::minute(at)) {
+            self.forget(&minute.keys);
         }
     }
 
     /// Forgets every minute that reaches past this instant, and says when the first of them begins.
     pub fn forget_from(&mut self, at: Tick) -> Option<Tick> {
         let mut first = None;
-        while let Some((minute, keys)) = self.minutes.pop_back_if(|(minute, _)| *minute >= Self::minute(at)) {
-            self.forget(&keys);
-            first = Some(Tick(minute * TICKS_PER_MINUTE));
+        while let Some(minute) = self.minutes.pop_back_if(|minute| minute.number >= Self::minute(at)) {
+            self.forget(&minute.keys);
+            first = Some(Tick(minute.number * TICKS_PER_MINUTE));
         }
         first
     }
 
     /// When the oldest minute that is remembered begins and ends.
     pub fn oldest(&self) -> Option<(Tick, Tick)> {
-        let (minute, _) = self.minutes.front()?;
+        let minute = self.minutes.front()?.number;
         Some((Tick(minute * TICKS_PER_MINUTE), Tick((minute + 1) * TICKS_PER_MINUTE)))
     }
 
@@ -122,19 +181,11 @@ impl Ring {
 
     /// Writes the members of a JSON object: a minute, and the base64 of its keys in little-endian order.
     pub fn write_json(&self, out: &mut String) {
-        let mut bytes = Vec::new();
-        for (index, (minute, keys)) in self.minutes.iter().enumerate() {
+        for (index, minute) in self.minutes.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            let text = Tick(minute * TICKS_PER_MINUTE).to_string();
-            out.push('"');
-            out.push_str(text.get(..16).unwrap_or(&text));
-            out.push_str("\":\"");
-            bytes.clear();
-            bytes.extend(keys.iter().flat_map(|key| key.to_le_bytes()));
-            base64::encode(&bytes, out);
-            out.push('"');
+            minute.write_json(out);
         }
     }
 
@@ -177,6 +228,9 @@ impl Hasher for AsIs {
 
 #[cfg(test)]
 mod tests {
+    use ::base64::Engine as _;
+    use ::base64::prelude::BASE64_STANDARD_NO_PAD;
+
     use super::*;
 
     fn at(minute: i64) -> Tick {
@@ -203,6 +257,34 @@ mod tests {
         assert_eq!(ring.encoded_bytes(), json(&ring).len() + 1);
         ring.forget_before(at(1000));
         assert_eq!((ring.encoded_bytes(), ring.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_text_is_that_of_the_keys_whatever_came_and_went() {
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let (mut ring, mut largest) = (Ring::default(), 0);
+        for _ in 0..5_000 {
+            let (key, minute) = (random(200).wrapping_mul(0x9E37_79B9_7F4A_7C15), at(random(12) as i64));
+            match random(400) {
+                0 => ring.forget_before(minute),
+                1 => drop(ring.forget_from(minute)),
+                2..80 => ring.move_up(key, minute),
+                _ => ring.insert(key, minute),
+            }
+            let minute_text = |minute: &Minute| {
+                let keys: Vec<u8> = minute.keys.iter().flat_map(|key| key.to_le_bytes()).collect();
+                let label = Tick(minute.number * TICKS_PER_MINUTE).to_string();
+                format!("\"{}\":\"{}\"", &label[..16], BASE64_STANDARD_NO_PAD.encode(keys))
+            };
+            let expected: Vec<String> = ring.minutes.iter().map(minute_text).collect();
+            assert_eq!(json(&ring), expected.join(","));
+            largest = largest.max(ring.len());
+        }
+        assert!(largest > 100, "{largest}");
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Machine {
     pub(super) fn finish(&mut self, next: NextPoll) -> Output {
         let mut text = self.checkpoint_text();
         // A fresh instance at the same checkpoint would do the same again: ask for less.
-        if next == NextPoll::Now && !self.poll.has_output() && self.poll.began_at.as_deref() == Some(&text) {
+        if next == NextPoll::Now && !self.poll.has_output() && self.last.as_deref() == Some(&text) {
             if !self.ask_for_less() {
                 return Output::Done(Err(Failure::BudgetTooSmall(self.poll.larger_budget())));
             }

@@ -108,7 +108,7 @@ impl Machine {
         }
         let text = self.checkpoint_text();
         if self.mode != Mode::Probe
-            && self.poll.began_at.as_ref() != Some(&text)
+            && self.last.as_ref() != Some(&text)
             && let Some(fault) = failure.fault_mut()
         {
             fault.checkpoint = Some(text.clone());

@@ -78,7 +78,7 @@ pub struct Machine {
     tokens: TokenCache,
     /// Where reading stands; none until the first poll has fixed the start.
     state: Option<State>,
-    /// The text of the checkpoint that was handed out or taken in last.
+    /// The text of the checkpoint that was handed out or taken in last: the one that the present poll began at.
     last: Option<String>,
     /// The checkpoint that stands in while the ring cannot hold the present slice.
     frozen: Option<String>,
@@ -306,7 +306,7 @@ impl Machine {
             };
             self.state = Some(State::begin(&self.config, range, now.wall));
         }
-        self.poll.begin(budget, now, self.last.clone());
+        self.poll.begin(budget, now);
         Ok(())
     }
 

@@ -16,8 +16,6 @@ pub(super) struct Poll {
     pub(super) counters: Counters,
     /// Whether the round came to its end in this poll.
     pub(super) ended_round: bool,
-    /// The checkpoint that the poll began at.
-    pub(super) began_at: Option<String>,
 }
 
 /// What the guest alone can count, since the last batch.
@@ -42,20 +40,18 @@ impl Default for Poll {
             notices: Vec::new(),
             counters: Counters::default(),
             ended_round: false,
-            began_at: None,
         }
     }
 }
 
 impl Poll {
     /// Notices and counters that no batch has carried yet stay for the next one.
-    pub(super) fn begin(&mut self, budget: Budget, now: Now, began_at: Option<String>) {
+    pub(super) fn begin(&mut self, budget: Budget, now: Now) {
         self.budget = budget;
         self.started = now.monotonic;
         self.requests = 0;
         self.bytes = 0;
         self.ended_round = false;
-        self.began_at = began_at;
     }
 
     /// A budget with which more can be read at a time.
