@@ -84,7 +84,7 @@ impl<'a> Scan<'a> {
 
     /// Reads the name of an object's next member and the colon; none where the object ends. `is_first` tells that it has
     /// just been opened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name(&mut self, is_first: bool) -> Result<Option<Text<'a>>, Stop> {
         match (self.peek()?, is_first) {
             (b'}', _) => {
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads a value of any kind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Value<'a>, Stop> {
         match self.peek()? {
             b'"' => self.string().map(Value::Text),
@@ -172,7 +172,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string, whose opening quote is next.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'a>, Stop> {
         let begin = self.at;
         let mut is_escaped = false;

@@ -18,7 +18,7 @@ impl Specials {
 
     /// Where the first special byte from `from` on stands; the number of bytes where there is none. The bytes must be the
     /// same at each call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, bytes: &[u8], from: usize) -> usize {
         let mut block = from / BLOCK;
         let mut wanted = u64::MAX << (from % BLOCK);
@@ -38,7 +38,8 @@ impl Specials {
         }
     }
 
-    #[inline]
+    // Called once for some three strings, so out of line: it is wanted in several places.
+    #[inline(never)]
     fn look_at(&mut self, bytes: &[u8], block: usize) {
         let rest = bytes.get(block * BLOCK..).unwrap_or_default();
         self.block = block;
@@ -49,7 +50,24 @@ impl Specials {
     }
 }
 
-/// Compiles to comparisons of vectors.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline]
+fn mask_of(block: &[u8; BLOCK]) -> u64 {
+    use core::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_le, u8x16_splat, u64x2, v128_or};
+
+    let mask = |[low, high]: [[u8; 8]; 2]| {
+        let bytes = u64x2(u64::from_le_bytes(low), u64::from_le_bytes(high));
+        let is = |byte| u8x16_eq(bytes, u8x16_splat(byte));
+        let is_special = v128_or(v128_or(is(b'"'), is(b'\\')), u8x16_le(bytes, u8x16_splat(0x1F)));
+        u64::from(i8x16_bitmask(is_special))
+    };
+    let (words, _) = block.as_chunks::<8>();
+    let [a, b, c, d, e, f, g, h] = words.first_chunk().copied().unwrap_or_default();
+    mask([a, b]) | mask([c, d]) << 16 | mask([e, f]) << 32 | mask([g, h]) << 48
+}
+
+/// Compiles to comparisons of vectors where it is optimised for speed, which the component is not.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline]
 fn mask_of(block: &[u8; BLOCK]) -> u64 {
     let marks = block.map(|byte| if matches!(byte, b'"' | b'\\' | 0..0x20) { 1_u8 } else { 0 });
