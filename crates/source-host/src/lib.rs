@@ -54,7 +54,7 @@ pub use sink::{
     SinkError, batch_lines,
 };
 pub use source::{OpenError, Source, SourceParts};
-pub use state::{FileStore, Lineage};
+pub use state::{FileStore, Lineage, replace_file};
 pub use transport::{Timeouts, Transport};
 /// The body of a request or an answer on its way through a [`Transport`], and what can go wrong with it.
 pub use wasmtime_wasi_http::{Error as HttpError, WasiBody};

@@ -56,12 +56,15 @@ impl FileStore {
     /// The folder cannot be written to, or another host uses this state.
     pub fn open(folder: &Path, source: &str, lineage: &Lineage) -> Result<Self, StateError> {
         fs::create_dir_all(folder).map_err(|error| io_error("cannot make the state folder", folder, &error))?;
-        let stem = match lineage {
-            Lineage::Running => source.to_owned(),
-            Lineage::Bounded(word) => format!("{source}.{word}"),
-        };
-        let lock = lock(&folder.join(format!("{stem}.lock")))?;
-        Ok(Self { path: folder.join(format!("{stem}.json")), _lock: lock })
+        let path = Self::path_in(folder, source, lineage);
+        let lock = lock(&folder.join(format!("{}.lock", stem(source, lineage))))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where the state of the named source is in a folder, if there is one.
+    #[must_use]
+    pub fn path_in(folder: &Path, source: &str, lineage: &Lineage) -> PathBuf {
+        folder.join(format!("{}.json", stem(source, lineage)))
     }
 
     /// Where it is.
@@ -70,24 +73,52 @@ impl FileStore {
         &self.path
     }
 
-    fn read(&self) -> Result<Option<Stored>, StateError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error("cannot read the state", &self.path, &error)),
+    /// Reads a state without holding it: a host may use it meanwhile, and the folder may be read-only.
+    ///
+    /// # Errors
+    ///
+    /// There is something that cannot be read, or is no state.
+    pub fn peek(path: &Path) -> Result<Option<Stored>, StateError> {
+        read(path)
+    }
+
+    /// Moves the state to a dated name, and says where it is now. Afterwards there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is where it was.
+    pub fn move_away(&self, date: &str) -> Result<PathBuf, StateError> {
+        let to = self.dated(date);
+        fs::rename(&self.path, &to)
+            .and_then(|()| sync_folder(&to))
+            .map_err(|error| io_error("cannot move away the state", &self.path, &error))?;
+        Ok(to)
+    }
+
+    /// Copies the state to a dated name, and says where the copy is.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the copy cannot be written.
+    pub fn keep_copy(&self, date: &str) -> Result<PathBuf, StateError> {
+        let to = self.dated(date);
+        fs::read(&self.path)
+            .and_then(|text| replace_file(&to, &text))
+            .map_err(|error| io_error("cannot keep a copy of the state", &self.path, &error))?;
+        Ok(to)
+    }
+
+    /// Beside it, and not there yet.
+    fn dated(&self, date: &str) -> PathBuf {
+        let named = |number: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{date}"));
+            if number > 1 {
+                name.push(format!(".{number}"));
+            }
+            PathBuf::from(name)
         };
-        let corrupt = |reason: String| StateError::Corrupt {
-            message: format!("the state {} cannot be read: {reason}", self.path.display()),
-            hint: "restore it from a backup, or move it away to start where the configuration says".to_owned(),
-        };
-        let unreadable = |error: serde_json::Error| corrupt(error.to_string());
-        let Versioned { version } = serde_json::from_slice(&text).map_err(unreadable)?;
-        if !(1..=VERSION).contains(&version) {
-            return Err(corrupt(format!("it is of version {version}, and this host knows versions 1 to {VERSION}")));
-        }
-        let Document { identity, config_digest, checkpoint, sinks, .. } =
-            serde_json::from_slice(&text).map_err(unreadable)?;
-        Ok(Some(Stored { identity, config_digest, checkpoint, accounts: sinks }))
+        (1..u32::MAX).map(named).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| named(u32::MAX))
     }
 
     fn write(&self, stored: &Stored) -> Result<(), StateError> {
@@ -97,14 +128,14 @@ impl FileStore {
         let problem = |error: &io::Error| io_error("cannot write the state", &self.path, error);
         let mut text = serde_json::to_vec_pretty(&document).map_err(|error| problem(&error.into()))?;
         text.push(b'\n');
-        replace(&self.path, &text).map_err(|error| problem(&error))
+        replace_file(&self.path, &text).map_err(|error| problem(&error))
     }
 }
 
 #[async_trait]
 impl CheckpointStore for FileStore {
     async fn load(&mut self) -> Result<Option<Stored>, StateError> {
-        self.read()
+        read(&self.path)
     }
 
     async fn store(&mut self, stored: &Stored) -> Result<(), StateError> {
@@ -121,16 +152,55 @@ impl CheckpointStore for FileStore {
     }
 }
 
-/// After a crash at any point there is the old file or the new one, whole.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("json.new");
+fn stem(source: &str, lineage: &Lineage) -> String {
+    match lineage {
+        Lineage::Running => source.to_owned(),
+        Lineage::Bounded(word) => format!("{source}.{word}"),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Stored>, StateError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("cannot read the state", path, &error)),
+    };
+    let corrupt = |reason: String| StateError::Corrupt {
+        message: format!("the state {} cannot be read: {reason}", path.display()),
+        hint: "restore it from a backup, or `source-host state reset` to start where the configuration says".to_owned(),
+    };
+    let unreadable = |error: serde_json::Error| corrupt(error.to_string());
+    let Versioned { version } = serde_json::from_slice(&text).map_err(unreadable)?;
+    if !(1..=VERSION).contains(&version) {
+        return Err(corrupt(format!("it is of version {version}, and this host knows versions 1 to {VERSION}")));
+    }
+    let Document { identity, config_digest, checkpoint, sinks, .. } =
+        serde_json::from_slice(&text).map_err(unreadable)?;
+    Ok(Some(Stored { identity, config_digest, checkpoint, accounts: sinks }))
+}
+
+/// Writes a file for this user alone, in place of the one that may be there. After a crash at any point there is the old
+/// one or the new one, whole.
+///
+/// # Errors
+///
+/// The old one is still there.
+pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
     drop(file);
     fs::rename(&new, path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    sync_folder(path)
+}
+
+/// Makes the name of a file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn lock(path: &Path) -> Result<File, StateError> {
@@ -182,11 +252,11 @@ mod tests {
     fn what_was_stored_last_is_loaded_and_a_half_written_file_is_not_looked_at() {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
-        assert_eq!(store.read(), Ok(None));
+        assert_eq!(read(store.path()), Ok(None));
         store.write(&stored("1")).unwrap();
         store.write(&stored("2")).unwrap();
         fs::write(folder.path().join("tenant.json.new"), "{\"vers").unwrap();
-        assert_eq!(store.read(), Ok(Some(stored("2"))));
+        assert_eq!(read(store.path()), Ok(Some(stored("2"))));
     }
 
     #[test]
@@ -206,10 +276,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::open(folder.path(), "contoso", &Lineage::Running).unwrap();
         fs::write(store.path(), include_str!("../tests/states/version-1.json")).unwrap();
-        let stored = store.read().unwrap().unwrap();
+        let stored = read(store.path()).unwrap().unwrap();
         assert_eq!((stored.checkpoint.as_deref(), stored.accounts.len()), (Some("3"), 0));
         store.write(&stored).unwrap();
-        assert_eq!(store.read(), Ok(Some(stored)));
+        assert_eq!(read(store.path()), Ok(Some(stored)));
     }
 
     #[test]
@@ -220,7 +290,7 @@ mod tests {
             ["", "{}", "{\"version\":3,\"source\":\"\",\"identity\":\"\",\"config_digest\":\"\",\"checkpoint\":\"\"}"]
         {
             fs::write(store.path(), text).unwrap();
-            assert!(matches!(store.read(), Err(StateError::Corrupt { .. })), "{text}");
+            assert!(matches!(read(store.path()), Err(StateError::Corrupt { .. })), "{text}");
         }
     }
 }

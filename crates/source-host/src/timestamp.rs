@@ -1,6 +1,7 @@
 //! Instants of the contract as text, and back.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Timelike as _};
 
@@ -24,6 +25,25 @@ impl fmt::Display for Rfc3339 {
         } else {
             write!(f, ".{nanoseconds:09}Z")
         }
+    }
+}
+
+/// RFC 3339 in UTC, with a fraction only where there is one.
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Rfc3339(*self).to_string();
+        match text.strip_suffix(".0000000Z") {
+            Some(whole) => write!(f, "{whole}Z"),
+            None => f.write_str(&text),
+        }
+    }
+}
+
+impl From<SystemTime> for Instant {
+    fn from(time: SystemTime) -> Self {
+        // A clock before 1970 is set wrong.
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanoseconds: since.subsec_nanos() }
     }
 }
 
@@ -63,6 +83,9 @@ mod tests {
             assert_eq!(Instant::parse(text).map(|instant| Rfc3339(instant).to_string()), Ok(written.to_owned()));
         }
         assert!(Instant::parse("yesterday").is_err());
+        for text in ["2026-11-23T08:00:00Z", "2026-11-23T08:00:00.5000000Z"] {
+            assert_eq!(Instant::parse(text).map(|instant| instant.to_string()), Ok(text.to_owned()));
+        }
         assert_eq!(
             Rfc3339(Instant { seconds: i64::MAX, nanoseconds: 0 }).to_string(),
             "@9223372036854775807.000000000"

@@ -125,4 +125,9 @@ impl Config {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         check::check(raw, folder).map_err(|problems| explain::problems(path, &text, problems))
     }
+
+    /// Where checkpoints are kept: what the command line says, the configuration, or `state` beside it.
+    pub(crate) fn state_folder(&self, named: Option<&Path>) -> PathBuf {
+        named.or(self.host.state.as_deref()).map_or_else(|| self.folder.join("state"), Path::to_owned)
+    }
 }

@@ -4,12 +4,14 @@ mod check;
 mod config;
 mod describe;
 mod duration;
+mod lineage;
 mod open;
 mod output;
 mod plan;
 mod report;
 mod run;
 mod secrets;
+mod state;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -57,6 +59,11 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgument,
     },
+    /// Show, copy, restore or put aside where reading stopped.
+    ///
+    /// Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Show what a component says of itself, its configuration schema, and what it imports.
     Describe {
         /// The component; without it, the one that is built in.
@@ -112,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Check { config } => check::check(&config.path).await,
             Command::Plan { config } => plan::plan(&config.path).await,
+            Command::State(command) => state::state(command).await,
             Command::Describe { component } => describe::describe(component).await,
         }
     });

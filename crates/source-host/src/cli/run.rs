@@ -1,18 +1,15 @@
 //! `source-host run`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-use source_host::{
-    AccessPlan, CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, Tally,
-};
+use source_host::{CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, Tally};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::RunArguments;
 use super::config::{Config, SourceTable};
+use super::lineage::lineage;
 use super::open::{Components, Opened, digest, open, tls};
 use super::output::{Kind, Outputs};
 use super::report::Report;
@@ -39,7 +36,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     Report::all(problems)?;
     refuse_endless_array(&arguments, range, &opened)?;
 
-    let folder = state_folder(&arguments, &config);
+    let folder = config.state_folder(arguments.state.as_deref());
     let mut outputs = Outputs::open(&arguments, &config, &tls)?;
     let mut runners = Vec::new();
     let mut has_end = true;
@@ -165,29 +162,6 @@ fn refuse_endless_array(
         .hint("give a range with --since and --until, or a `request` in its config; or name a file of lines, such as events.ndjson")),
         _ => Ok(()),
     }
-}
-
-/// Which line of checkpoints this run has, and whether it has an end.
-fn lineage(range: Option<(Instant, Instant)>, plan: &AccessPlan) -> (Lineage, bool) {
-    if let Some((since, until)) = range {
-        return (Lineage::Bounded(format!("range-{}-{}", stamp(since), stamp(until))), true);
-    }
-    let effective: Value = serde_json::from_str(&plan.effective_config).unwrap_or(Value::Null);
-    match effective.get("request") {
-        None | Some(Value::Null | Value::Bool(false)) => (Lineage::Running, false),
-        Some(_) => (Lineage::Bounded(format!("request-{}", digest(&plan.effective_config))), true),
-    }
-}
-
-fn stamp(instant: Instant) -> String {
-    match instant.nanoseconds {
-        0 => instant.seconds.to_string(),
-        nanoseconds => format!("{}.{nanoseconds:09}", instant.seconds),
-    }
-}
-
-fn state_folder(arguments: &RunArguments, config: &Config) -> PathBuf {
-    arguments.state.clone().or_else(|| config.host.state.clone()).unwrap_or_else(|| config.folder.join("state"))
 }
 
 fn store(

@@ -14,3 +14,4 @@ mod outcomes;
 mod process;
 mod server;
 mod setup;
+mod state;
