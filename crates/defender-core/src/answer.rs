@@ -11,6 +11,10 @@ use twox_hash::XxHash64;
 use crate::detection::Row;
 use crate::scan::Stop;
 
+mod envelope;
+
+use envelope::{Envelope, Step};
+
 /// Reads one answer.
 #[derive(Debug)]
 pub struct AnswerReader {
@@ -22,6 +26,8 @@ pub struct AnswerReader {
     state: State,
     ended: bool,
     is_single: bool,
+    /// What stands about the array, where it is a member of an object.
+    envelope: Envelope,
     max_record: usize,
 }
 
@@ -77,10 +83,12 @@ enum State {
     Separator {
         enveloped: bool,
     },
-    /// In an object at the top, which has not shown a `value` array yet.
-    Object(ObjectScan),
+    /// In an object at the top, which has not shown a `value` array yet in so many bytes.
+    Object {
+        scanned: usize,
+    },
     /// After the `value` array.
-    Tail(Scanner),
+    Tail,
     /// After the answer: white space alone may follow.
     Done,
     Failed,
@@ -96,6 +104,7 @@ impl AnswerReader {
             state: State::Start,
             ended: false,
             is_single: false,
+            envelope: Envelope::default(),
             max_record,
         }
     }
@@ -123,6 +132,11 @@ impl AnswerReader {
         self.is_single
     }
 
+    /// The link to the page that follows, as the object about the array has shown it so far. It may hold a token.
+    pub fn next_link(&self) -> Option<&str> {
+        self.envelope.link()
+    }
+
     /// Finds the next record.
     pub fn find(&mut self) -> Found {
         loop {
@@ -132,8 +146,8 @@ impl AnswerReader {
                 State::Record { enveloped, retry_at } => self.record(enveloped, retry_at),
                 State::Skip { .. } => self.skip(),
                 State::Separator { enveloped } => self.separator(enveloped),
-                State::Object(scan) => self.object(scan),
-                State::Tail(scanner) => self.tail(scanner),
+                State::Object { scanned } => self.object(scanned),
+                State::Tail => self.tail(),
                 State::Done => match self.next_byte() {
                     Some(_) => Some(self.malformed("something follows the answer")),
                     None if self.ended => Some(Found::End),
@@ -163,7 +177,7 @@ impl AnswerReader {
                 None
             }
             Some(b'{') => {
-                self.state = State::Object(ObjectScan::default());
+                self.state = State::Object { scanned: 0 };
                 None
             }
             Some(_) => {
@@ -203,7 +217,7 @@ impl AnswerReader {
 
     fn close_array(&mut self, enveloped: bool) {
         self.consumed += 1;
-        self.state = if enveloped { State::Tail(Scanner { depth: 1, ..Scanner::default() }) } else { State::Done };
+        self.state = if enveloped { State::Tail } else { State::Done };
     }
 
     /// Reads the record that begins here.
@@ -255,14 +269,16 @@ impl AnswerReader {
     }
 
     /// Looks in a top object for a `value` that is an array. An object without one is a single record.
-    fn object(&mut self, mut scan: ObjectScan) -> Option<Found> {
-        let step = scan.run(self.rest());
-        if scan.scanned > self.max_record {
+    fn object(&mut self, scanned: usize) -> Option<Found> {
+        let new = self.buffer.get(self.consumed + scanned..).unwrap_or_default();
+        let (more, step) = self.envelope.run(new);
+        let scanned = scanned + more;
+        if scanned > self.max_record {
             return Some(self.malformed("an object without a `value` array is larger than a record may be"));
         }
         match step {
-            Step::ValueArray(at) => {
-                self.consumed += at + 1;
+            Step::ValueArray => {
+                self.consumed += scanned;
                 self.state = State::Items { enveloped: true, first: true };
                 None
             }
@@ -275,17 +291,21 @@ impl AnswerReader {
                 found
             }
             Step::Unfinished => {
-                self.state = State::Object(scan);
+                self.state = State::Object { scanned };
                 Some(self.wants_more())
             }
         }
     }
 
-    fn tail(&mut self, mut scanner: Scanner) -> Option<Found> {
-        let end = scanner.find_end(self.rest());
-        self.consumed += end.unwrap_or(self.rest().len());
-        self.state = if end.is_some() { State::Done } else { State::Tail(scanner) };
-        if end.is_some() { None } else { Some(self.wants_more()) }
+    fn tail(&mut self) -> Option<Found> {
+        let rest = self.buffer.get(self.consumed..).unwrap_or_default();
+        let (used, step) = self.envelope.run(rest);
+        self.consumed += used;
+        if matches!(step, Step::Closed) {
+            self.state = State::Done;
+            return None;
+        }
+        Some(self.wants_more())
     }
 
     fn rest(&self) -> &[u8] {
@@ -354,65 +374,6 @@ impl Scanner {
             }
         }
         None
-    }
-}
-
-/// How far a top object has been looked through, and where that stands between its members.
-#[derive(Clone, Copy, Debug, Default)]
-struct ObjectScan {
-    scanned: usize,
-    scanner: Scanner,
-    member: Member,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Member {
-    #[default]
-    NameExpected,
-    /// The name begins after the quote at this offset.
-    Name(usize),
-    /// A colon and then the value follow.
-    ValueExpected {
-        is_value: bool,
-    },
-    Value,
-}
-
-enum Step {
-    /// The array of `value` opens at this offset.
-    ValueArray(usize),
-    Closed,
-    Unfinished,
-}
-
-impl ObjectScan {
-    /// Looks through what has come since the last time; `object` begins with the object's first byte.
-    fn run(&mut self, object: &[u8]) -> Step {
-        for (at, &byte) in object.iter().enumerate().skip(self.scanned) {
-            let was_in_string = self.scanner.in_string;
-            let depth = self.scanner.depth;
-            self.scanner.step(byte);
-            if depth == 1 {
-                self.member = match (self.member, byte) {
-                    (Member::NameExpected, b'"') => Member::Name(at + 1),
-                    (Member::Name(from), b'"') if !self.scanner.in_string => {
-                        Member::ValueExpected { is_value: object.get(from..at) == Some(b"value") }
-                    }
-                    (Member::ValueExpected { is_value: true }, b'[') => return Step::ValueArray(at),
-                    (Member::ValueExpected { is_value }, b':' | b' ' | b'\t' | b'\n' | b'\r') => {
-                        Member::ValueExpected { is_value }
-                    }
-                    (Member::ValueExpected { .. }, _) => Member::Value,
-                    (Member::Value, b',') if !was_in_string => Member::NameExpected,
-                    (member, _) => member,
-                };
-            }
-            self.scanned = at + 1;
-            if self.scanner.depth == 0 {
-                return Step::Closed;
-            }
-        }
-        Step::Unfinished
     }
 }
 

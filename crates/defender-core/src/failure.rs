@@ -162,6 +162,61 @@ pub fn not_detections(head: &ResponseHead, start: &[u8], config: &Config) -> Fai
     })
 }
 
+/// Why a further page of an answer is not read. Its link is not shown: it may hold a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PageFault {
+    /// The link leads to another origin, or is no URL.
+    Elsewhere,
+    /// The link was followed before, or there is no end of them.
+    Endless,
+    /// The service refuses it, as one that has run out while the page before it was delivered.
+    Refused,
+}
+
+/// What an answer in pages means that cannot be read to its end. `start` is the beginning of the body of a refusal.
+pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config: &Config) -> Failure {
+    let host = &config.api_endpoint.host;
+    let (code, message, hint, section) = match fault {
+        PageFault::Elsewhere => (
+            "paging.elsewhere",
+            format!("The next page of an answer of {host} is elsewhere, where the token does not go."),
+            "If a gateway stands in between, let it rewrite `@odata.nextLink`, or set `endpoints.api` to the host that the \
+             link names.",
+            "pagingelsewhere",
+        ),
+        PageFault::Endless => (
+            "paging.endless",
+            format!("The pages of an answer of {host} have no end: a link came again, or there were too many."),
+            "Nothing to do: it is asked again later, for less at a time. If it goes on, look for a gateway or cache that \
+             answers one page for another.",
+            "pagingendless",
+        ),
+        PageFault::Refused => (
+            "paging.refused",
+            format!(
+                "The detections endpoint {host} refused the next page of its answer (HTTP {}). It answered: {}.",
+                head.status,
+                said(head, start, config).0
+            ),
+            "Nothing to do: the answer is asked for anew, for less at a time. If it goes on, give the request id to \
+             Microsoft's support.",
+            "pagingrefused",
+        ),
+    };
+    let fault_of = Fault {
+        code: code.to_owned(),
+        message,
+        hint: Some(see(hint, section)),
+        status: Some(head.status),
+        request_id: request_id(None, head, config),
+        checkpoint: None,
+    };
+    match fault {
+        PageFault::Elsewhere => Failure::Rejected(fault_of),
+        PageFault::Endless | PageFault::Refused => Failure::Unavailable(Delay { after: None, fault: fault_of }),
+    }
+}
+
 /// A hint that ends with the section of the errors page to read on in.
 pub(crate) fn see(hint: &str, section: &str) -> String {
     format!("{hint} See docs/errors.md#{section}.")

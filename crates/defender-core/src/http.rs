@@ -11,7 +11,7 @@ pub enum Method {
     Post,
 }
 
-/// A request to send. Its `Debug` shows neither header values nor body, since both may hold secrets.
+/// A request to send. Its `Debug` shows neither query, header values nor body, since each of them may hold secrets.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Request {
     /// The method.
@@ -26,7 +26,8 @@ pub struct Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
+        let url = self.url.split('?').next();
+        f.debug_struct("Request").field("method", &self.method).field("url", &url).finish_non_exhaustive()
     }
 }
 

@@ -59,6 +59,11 @@ pub(crate) fn detections_request(config: &Config, query: &Query<'_>, bearer: &Se
             }
         }
     }
+    request_to(url, bearer)
+}
+
+/// The request for what a URL of the API names.
+pub(crate) fn request_to(url: String, bearer: &Secret) -> Request {
     let authorization = format!("Bearer {}", bearer.expose());
     let headers = vec![("accept", "application/json".to_owned()), ("authorization", authorization)];
     Request { method: Method::Get, url, headers, body: Vec::new() }

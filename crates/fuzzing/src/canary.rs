@@ -10,8 +10,11 @@ pub(crate) const SECRET: &str = "kanarie9Q~+/=&% x";
 /// The bearer token that is answered. Shorter than what is taken for a token by its looks.
 pub(crate) const TOKEN: &str = "sijsje7T.a-b_c";
 
-/// What of the two reads the same in clear, in a form, in JSON and in HTML.
-const CORES: [&str; 2] = ["kanarie9Q", "sijsje7T"];
+/// What a link to a further page holds.
+pub(crate) const LINK: &str = "putter5L_skip";
+
+/// What of the three reads the same in clear, in a form, in JSON and in HTML.
+const CORES: [&str; 3] = ["kanarie9Q", "sijsje7T", "putter5L"];
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

@@ -94,6 +94,18 @@ met! {
         Unreadable "gaps unreadable over a range"
         LostToPoison "detections in such a gap"
     }
+    "14 pages" {
+        FirstPage "answers in more than one page"
+        LaterPage "pages that a link asked for"
+        EmptyPage "pages without a row and with a link"
+        LinkBefore "links before the rows"
+        LinkAfter "links after the rows"
+        LinkElsewhere "links to elsewhere"
+        LinkAgain "links to the page that they are on"
+        PageFailed "pages that could not be read"
+        PageInLaterPoll "pages asked for by a later poll than the one before"
+        CheckInPages "large answers in pages"
+    }
     "15 checkpoints" {
         MidSlice "batches in the middle of an answer"
         Frozen "checkpoints with a frozen ring"

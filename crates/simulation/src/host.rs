@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::coverage::{Coverage, Met};
 use crate::random::Random;
 use crate::reference::Reference;
-use crate::service::{Reply, Service};
+use crate::service::{Reply, Service, is_of_page};
 use crate::world::{HOUR, MINUTE, StartsAt, World};
 
 /// More polls than any run needs.
@@ -279,6 +279,7 @@ impl<'a> Host<'a> {
         if self.body.is_some() {
             self.met.add(Met::HeldAnswer);
         }
+        let mut is_first = self.body.is_none();
         loop {
             self.step()?;
             let now = self.clock.now();
@@ -294,6 +295,9 @@ impl<'a> Host<'a> {
                     self.body = None;
                     self.held_since = None;
                     say!(self, "  > {}", request.url);
+                    if std::mem::take(&mut is_first) && is_of_page(&request) {
+                        self.met.add(Met::PageInLaterPoll);
+                    }
                     let reply = self.service.answer(&request, &mut self.clock, &mut self.met)?;
                     self.step()?;
                     let now = self.clock.now();

@@ -20,6 +20,8 @@ pub(crate) struct Service<'a> {
     /// Before when, on the monotonic clock, each endpoint must not be asked: tokens, detections.
     not_before: [u64; 2],
     limit: Option<usize>,
+    /// The rows of further pages, by the number in the link.
+    pages: Vec<Vec<&'a Detection>>,
     /// The bounds of the last request for detections.
     pub(crate) asked: (Tick, Tick),
     /// Prints the rows of every answer.
@@ -31,6 +33,14 @@ pub(crate) struct Service<'a> {
 pub(crate) enum Reply {
     Answer(ResponseHead, Body),
     Failed(TransportFailure),
+}
+
+/// What a link to a further page begins with, and its number follows. It is a secret that must show up nowhere.
+const SKIP_TOKEN: &str = "https://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=kanarie-page-";
+
+/// Whether a request is for a further page.
+pub(crate) fn is_of_page(request: &Request) -> bool {
+    request.url.starts_with(SKIP_TOKEN)
 }
 
 /// The parameters of a request for detections.
@@ -50,6 +60,7 @@ impl<'a> Service<'a> {
             issued: 0,
             not_before: [0; 2],
             limit: limit.map(|limit| limit as usize),
+            pages: Vec::new(),
             asked: (Tick::MIN, Tick::MIN),
             verbose,
         }
@@ -74,6 +85,9 @@ impl<'a> Service<'a> {
         let latency = self.world.service.latency * TICKS_PER_SECOND;
         clock.advance(self.random.between(0, latency));
         let reply = if is_token { self.token(clock, met) } else { self.detections(request, clock, met)? };
+        if is_of_page(request) && !matches!(&reply, Reply::Answer(head, _) if head.status == 200) {
+            met.add(Met::PageFailed);
+        }
         if let Reply::Failed(failure) = &reply
             && failure.kind == TransportFailureKind::Timeout
         {
@@ -146,11 +160,18 @@ impl<'a> Service<'a> {
     }
 
     fn detections(&mut self, request: &Request, clock: &mut Clock, met: &mut Coverage) -> Result<Reply, String> {
-        let query = self.query(&request.url)?;
         met.add(Met::Request);
-        self.asked = (query.since, query.until);
-        if self.limit.is_some() && query.limit.is_none() {
-            met.add(Met::WithoutLimit);
+        let page = request.url.strip_prefix(SKIP_TOKEN).map(str::parse::<usize>);
+        let query = match page {
+            Some(Ok(page)) if page < self.pages.len() => Err(page),
+            Some(_) => return Err(format!("a link that was never given: {}", request.url)),
+            None => Ok(self.query(&request.url)?),
+        };
+        if let Ok(query) = query {
+            self.asked = (query.since, query.until);
+            if self.limit.is_some() && query.limit.is_none() {
+                met.add(Met::WithoutLimit);
+            }
         }
         match self.trouble(clock) {
             Some(Trouble::NoConnection) => {
@@ -187,6 +208,14 @@ impl<'a> Service<'a> {
         if let Some(reply) = fault.and_then(|fault| self.instead(fault, clock, met)) {
             return Ok(reply);
         }
+        let query = match query {
+            Ok(query) => query,
+            Err(page) => {
+                met.add(Met::LaterPage);
+                let rows = self.pages[page].clone();
+                return Ok(self.page(rows, Some(page), fault, clock, met));
+            }
+        };
         let habits = &self.world.service;
         let hits = |(first, last): &(Tick, Tick)| {
             let reaches_up = if habits.until_is_open { *first < query.until } else { *first <= query.until };
@@ -286,12 +315,61 @@ impl<'a> Service<'a> {
             met.add(Met::NoContent);
             return self.reply(204, Vec::new(), clock, met);
         }
+        self.page(rows, None, fault, clock, met)
+    }
+
+    /// As many of these rows as a page holds, and a link to the others.
+    fn page(
+        &mut self,
+        mut rows: Vec<&'a Detection>,
+        of: Option<usize>,
+        fault: Option<Fault>,
+        clock: &mut Clock,
+        met: &mut Coverage,
+    ) -> Reply {
+        let habits = &self.world.service;
+        let mut link = None;
+        if let Some(size) = habits.page.filter(|size| rows.len() > *size) {
+            if of.is_none() {
+                met.add(Met::FirstPage);
+                if rows.len() >= self.world.limits.suspicious_rows as usize {
+                    met.add(Met::CheckInPages);
+                }
+            }
+            let is_empty = self.random.chance(50);
+            let others = rows.split_off(if is_empty { 0 } else { size });
+            if is_empty {
+                met.add(Met::EmptyPage);
+            }
+            link = Some(format!("{SKIP_TOKEN}{}", self.pages.len()));
+            self.pages.push(others);
+            if self.is_faulty(self.world.service.bad_links, clock) {
+                link = match of.filter(|_| self.random.chance(500)) {
+                    Some(page) => {
+                        met.add(Met::LinkAgain);
+                        Some(format!("{SKIP_TOKEN}{page}"))
+                    }
+                    None => {
+                        met.add(Met::LinkElsewhere);
+                        let elsewhere = [
+                            "https://elsewhere.example/api/alerts?$skiptoken=kanarie-page-0",
+                            "http://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=kanarie-page-0",
+                            "https://wdatp-alertexporter-eu.windows.com:444/api/alerts?$skiptoken=kanarie-page-0",
+                            "https://u:kanarie@wdatp-alertexporter-eu.windows.com/api/alerts",
+                            "//elsewhere.example/kanarie",
+                            "kanarie",
+                        ];
+                        Some(self.random.pick(&elsewhere).to_owned())
+                    }
+                };
+            }
+        }
         if self.verbose {
             for row in &rows {
                 println!("    row {} {}", row.stamp, shown(row));
             }
         }
-        let mut bytes = self.written(&rows, met);
+        let mut bytes = self.written(&rows, of.is_some(), link.as_deref(), met);
         let mut ending = Ending::End;
         if let Some(fault) = fault {
             let at = self.random.index(bytes.len());
@@ -333,7 +411,7 @@ impl<'a> Service<'a> {
         self.ending(200, bytes, ending, clock, met)
     }
 
-    fn written(&mut self, rows: &[&Detection], met: &mut Coverage) -> Vec<u8> {
+    fn written(&mut self, rows: &[&Detection], is_paged: bool, link: Option<&str>, met: &mut Coverage) -> Vec<u8> {
         let habits = &self.world.service;
         let join = if habits.pretty { &b",\r\n  "[..] } else { b"," };
         let array = rows.iter().map(|row| row.record.as_slice()).collect::<Vec<_>>().join(join);
@@ -343,17 +421,33 @@ impl<'a> Service<'a> {
         if let [row] = rows
             && (row.alert.is_some() || row.full_id.is_some())
             && !row.looks.oversize
+            && !is_paged
+            && link.is_none()
             && self.random.chance(200)
         {
             met.add(Met::LoneObject);
             return array;
         }
-        let (before, after) = if self.random.chance(habits.enveloped) {
+        let (before, after) = if let Some(link) = link {
+            let link = format!("\"@odata.nextLink\":\"{}\"", link.replace('$', "\\u0024"));
+            if self.random.chance(500) {
+                met.add(Met::LinkBefore);
+                (
+                    format!("{{\"@odata.context\":\"x\", {link} ,\"value\":["),
+                    "],\"n\":{\"@odata.nextLink\":1}}".to_owned(),
+                )
+            } else {
+                met.add(Met::LinkAfter);
+                ("{\"n\":{\"@odata.nextLink\":1},\"value\":[".to_owned(), format!("],\"n\":[{{}}],{link}}}"))
+            }
+        } else if self.random.chance(habits.enveloped) {
             met.add(Met::Envelope);
-            ("{\"@odata.context\":\"https://x/$metadata#[{\",\"n\":[1],\"value\":[", "],\"later\":{\"value\":[]}}")
+            let before =
+                "{\"@odata.context\":\"https://x/$metadata#[{\",\"n\":[1],\"@odata.nextLink\":null,\"value\":[";
+            (before.to_owned(), "],\"later\":{\"value\":[]}}".to_owned())
         } else {
             met.add(Met::BareArray);
-            ("[", "]")
+            ("[".to_owned(), "]".to_owned())
         };
         let mark = if self.random.chance(50) { "\u{feff}" } else { "" };
         let tail = if habits.pretty { "\r\n" } else { "" };

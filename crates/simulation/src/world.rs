@@ -70,6 +70,10 @@ pub(crate) struct ServiceHabits {
     /// The largest chunk, in bytes.
     pub(crate) chunk: usize,
     pub(crate) enveloped: u64,
+    /// How many rows a page of an answer holds, where it comes in pages.
+    pub(crate) page: Option<usize>,
+    /// How many links in a thousand lead nowhere.
+    pub(crate) bad_links: u64,
     pub(crate) pretty: bool,
     /// How long an answer may be held before it breaks off.
     pub(crate) patience: Ticks,
@@ -222,8 +226,14 @@ impl World {
         };
         let history = history(&plan, &mut random);
         let quiet_from = begins.max(from.plus(length)).plus(HOUR);
-        let (service, jumps) =
+        let (mut service, jumps) =
             trouble(begins, quiet_from, slice, is_calm, cap, limit.is_some(), &plan, &history, &mut random);
+        // Of its own, so that what the other decisions make of a seed stays as it was.
+        let mut paging = Random::new(seed ^ 0x9A6E);
+        if paging.chance(250) {
+            service.page = Some(paging.pick(&[1, 2, 5, 20]));
+            service.bad_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
+        }
         let config = config(overlap, settle, slice, interval, limit, start);
         let host = host(is_calm, &mut random);
         Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
@@ -309,6 +319,8 @@ fn trouble(
         latency: random.pick(&[0, 1, 1, 4]),
         chunk: random.pick(&[1, 7, 300, 4096, 100_000]),
         enveloped: random.pick(&[0, 300, 1000]),
+        page: None,
+        bad_links: 0,
         pretty: plan.pretty,
         patience: random.pick(&[TICKS_PER_SECOND, MINUTE, 10 * HOUR]),
     };

@@ -6,6 +6,7 @@ mod cli;
 mod examples;
 mod folder;
 mod microsoft_page;
+mod pull_engine;
 mod scenarios;
 mod serve;
 mod update;

@@ -166,7 +166,7 @@ pub(crate) fn members() -> Vec<String> {
 }
 
 /// Text and target of every link.
-fn links(text: &str) -> Vec<(String, String)> {
+pub(crate) fn links(text: &str) -> Vec<(String, String)> {
     let mut links = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("](") {
@@ -185,7 +185,7 @@ fn anchor(heading: &str) -> String {
 }
 
 /// What is wrong with a link, if something is.
-fn broken(text: &str, target: &str) -> Option<String> {
+pub(crate) fn broken(text: &str, target: &str) -> Option<String> {
     let (file, heading) = target.split_once('#').map_or((target, None), |(file, heading)| (file, Some(heading)));
     let path = if file.is_empty() { root().join(PAGE) } else { root().join("docs").join(file) };
     if path.parent() == Some(root().join("docs/../host-test/scenarios").as_path()) {

@@ -1,5 +1,7 @@
 //! URLs of the two endpoints: read, normalised, and held against the hosts that Microsoft names.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::problems::Complaint;
 use super::{Cloud, Endpoint, Region, TokenVersion};
 
@@ -83,6 +85,28 @@ impl Url {
             host: self.host.clone(),
             port: self.port,
         }
+    }
+}
+
+/// What a link's query may hold that no URL has, and that servers write all the same.
+const UNWISE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
+impl Endpoint {
+    /// The URL that a link to a further page means, which is absolute or begins with one slash; none where it leads to
+    /// another origin, or is no URL.
+    pub(crate) fn resolve(&self, link: &str) -> Option<String> {
+        let (place, query) = link.split_at(link.find('?').unwrap_or(link.len()));
+        let url = if place.starts_with('/') && !place.starts_with("//") {
+            let (origin, _) = self.url.split_at(self.url.len() - Url::parse(&self.url, false).ok()?.path.len());
+            Url::parse(&format!("{origin}{place}"), false)
+        } else {
+            Url::parse(place, false)
+        };
+        let url = url.ok()?;
+        let is_here = url.scheme == self.scheme && url.host == self.host && url.port == self.port;
+        (is_here && !query.contains('#'))
+            .then(|| format!("{}{}", url.endpoint(&url.path).url, utf8_percent_encode(query, UNWISE)))
     }
 }
 

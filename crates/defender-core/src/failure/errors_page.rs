@@ -16,6 +16,9 @@ fn failures() -> Vec<Failure> {
     let token = |status, body: &str| read_token(&head(status), body.as_bytes(), at(0), &config()).unwrap_err();
     let mut failures = vec![
         not_detections(&head(200), b"", &config()),
+        page_failure(PageFault::Elsewhere, &head(200), b"", &config()),
+        page_failure(PageFault::Endless, &head(200), b"", &config()),
+        page_failure(PageFault::Refused, &head(410), b"", &config()),
         token(200, ""),
         token(200, "{\"access"),
         token(400, r#"{"error":"invalid_client"}"#),

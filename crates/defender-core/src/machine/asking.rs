@@ -4,7 +4,7 @@ use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
 use crate::http::Request;
 use crate::progress::PATIENCE;
-use crate::query::{Query, detections_request};
+use crate::query::{Query, detections_request, request_to};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::token_request;
 
@@ -79,6 +79,9 @@ impl Machine {
 
     /// What to ask; where there is nothing, when to poll again.
     fn next_ask(&mut self, now: Now) -> (Option<Ask>, NextPoll) {
+        if let Some(pages) = &self.pages {
+            return (Some(pages.ask.clone()), NextPoll::Now);
+        }
         if let Some(ask) = self.follow_ups.front() {
             return (Some(ask.clone()), NextPoll::Now);
         }
@@ -109,6 +112,9 @@ impl Machine {
     }
 
     fn request(&self, ask: &Ask, bearer: &crate::secret::Secret) -> Request {
+        if let Some(pages) = &self.pages {
+            return request_to(pages.next.clone(), bearer);
+        }
         let query = match (ask.purpose, &self.config.request) {
             (Purpose::Single, Some(request)) => Query {
                 since: request.since,

@@ -291,6 +291,7 @@ impl Machine {
         self.phase = Phase::Idle;
         self.follow_ups.clear();
         self.suspect = None;
+        self.pages = None;
         self.forgot_until = None;
         self.held = None;
         let Some(frozen) = self.frozen.take() else { return false };

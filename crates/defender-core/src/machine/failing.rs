@@ -7,7 +7,7 @@ use crate::progress::PATIENCE;
 use crate::tick::{Now, Tick};
 
 use super::deliver::KIND;
-use super::{Ask, Embargo, Machine, Mode, Output, Purpose};
+use super::{Ask, Embargo, Machine, Mode, Output, Purpose, pages};
 
 /// How often such a slice must fail beside a neighbour that can be read before it is given up.
 const STRIKES: u32 = 3;
@@ -18,7 +18,8 @@ impl Machine {
     }
 
     pub(super) fn transport_failed(&mut self, ask: &Ask, failure: &TransportFailure) {
-        let told = transport_failure(failure, &self.config.api_endpoint.host, &self.config);
+        let mut told = transport_failure(failure, &self.config.api_endpoint.host, &self.config);
+        self.redact(&mut told, None);
         match failure.kind {
             TransportFailureKind::Timeout | TransportFailureKind::TooLarge | TransportFailureKind::Broken => {
                 self.slice_failed(ask, told);
@@ -43,7 +44,7 @@ impl Machine {
 
     /// A failure that a shorter slice may cure. After some of them in a row the neighbour is asked before the slice: where
     /// that one can be read, the fault lies in the slice, and there is no need to wait.
-    fn slice_failed(&mut self, ask: &Ask, mut failure: Failure) {
+    pub(super) fn slice_failed(&mut self, ask: &Ask, mut failure: Failure) {
         if !matches!(ask.purpose, Purpose::Slice | Purpose::Check) {
             return self.give_up(ask, failure);
         }
@@ -82,8 +83,12 @@ impl Machine {
         self.give_up_slice();
     }
 
-    /// Tells a failure that asking for less does not cure.
+    /// Tells a failure that asking for less does not cure. An answer that it ended between two pages is begun anew: asked
+    /// for by halves, it has fewer of them, so that a limit on requests is not met at the same page for ever.
     fn give_up(&mut self, ask: &Ask, failure: Failure) {
+        if self.pages.is_some() {
+            return self.give_up_pages(failure);
+        }
         self.drop_answer();
         if ask.purpose == Purpose::Neighbour
             && let Some(state) = &mut self.state
@@ -93,6 +98,27 @@ impl Machine {
             state.turns = state.turns.saturating_add(1);
         }
         self.failing = Some(failure);
+    }
+
+    /// Tells a failure of an answer in pages.
+    pub(super) fn give_up_pages(&mut self, failure: Failure) {
+        if !self.drop_answer()
+            && let Some(state) = &mut self.state
+        {
+            state.halve();
+        }
+        self.failing = Some(failure);
+    }
+
+    /// Takes out of a failure what a server may have repeated: the token, and what a link to a further page holds.
+    pub(super) fn redact(&self, failure: &mut Failure, link: Option<&str>) {
+        if let Some(bearer) = self.tokens.last() {
+            failure.redact(bearer);
+        }
+        let asked_for = self.pages.as_ref().map(|pages| pages.next.as_str());
+        for secret in link.into_iter().chain(asked_for).flat_map(pages::secrets_of) {
+            failure.redact(&secret);
+        }
     }
 
     /// Ends the poll with a failure: after the batch that was gathered before it, or with what was learned from it.
@@ -130,6 +156,10 @@ impl Machine {
     }
 
     pub(super) fn too_small_for(&mut self, bytes: usize) -> Output {
+        // The first poll fixes the start, and this failure has no room for a checkpoint: it is told by the next one.
+        if self.poll.began_at.is_none() {
+            return self.finish(NextPoll::Now);
+        }
         let mut budget = self.poll.budget;
         budget.max_bytes = budget.max_bytes.max(bytes as u64);
         Output::Done(Err(Failure::BudgetTooSmall(budget)))

@@ -7,6 +7,7 @@ mod asking;
 mod deliver;
 mod edges;
 mod failing;
+mod pages;
 mod poll;
 mod reading;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::tick::{Now, Tick};
 use crate::token::TokenCache;
 
 use edges::Edges;
+use pages::Pages;
 use poll::Poll;
 use reading::Reading;
 
@@ -89,6 +91,8 @@ pub struct Machine {
     follow_ups: VecDeque<Ask>,
     /// The answer that the follow-ups check for having been cut.
     suspect: Option<Suspect>,
+    /// The pages of the present answer that have been read, while there are further ones.
+    pages: Option<Box<Pages>>,
     /// A record that did not fit the last batch.
     held: Option<Held>,
     /// What ends the poll.
@@ -233,6 +237,7 @@ impl Machine {
             phase: Phase::Idle,
             follow_ups: VecDeque::new(),
             suspect: None,
+            pages: None,
             held: None,
             failing: None,
             embargo: None,

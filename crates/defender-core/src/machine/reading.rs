@@ -4,7 +4,7 @@ use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
 use crate::config::Config;
 use crate::contract::{Gap, GapCause, Level, NextPoll};
-use crate::failure::{api_failure, not_detections};
+use crate::failure::{PageFault, api_failure, not_detections, page_failure};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
@@ -26,19 +26,28 @@ const NOTABLE_SKEW: i64 = 60 * TICKS_PER_SECOND;
 /// An answer that is being read.
 #[derive(Debug)]
 pub(super) struct Reading {
-    ask: Ask,
+    pub(super) ask: Ask,
     /// When it was asked for, on the local clock: it may be held for long, and tells nothing of what came later.
-    sent: Tick,
-    head: ResponseHead,
+    pub(super) sent: Tick,
+    /// What the service's clock said then. Of an answer in pages both are the first page's.
+    pub(super) date: Option<Tick>,
+    pub(super) head: ResponseHead,
     reader: AnswerReader,
     begins_with: Vec<u8>,
-    rows: u32,
+    pub(super) rows: u32,
     /// The first and the last rows of those in the slice.
-    edges: Edges,
+    pub(super) edges: Edges,
     /// Whether a check shows what the answer that it checks lacked.
-    shows_more: bool,
+    pub(super) shows_more: bool,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
+}
+
+impl Reading {
+    /// Where the next page of the answer is; none of an answer that is one object alone.
+    pub(super) fn next_link(&self) -> Option<&str> {
+        self.reader.next_link().filter(|_| !self.reader.is_single_object())
+    }
 }
 
 impl Machine {
@@ -122,9 +131,10 @@ impl Machine {
                     reader.push(b"[]");
                     reader.end();
                 }
-                self.phase = Phase::Reading(Box::new(Reading {
+                let mut reading = Reading {
                     ask,
                     sent,
+                    date: head.date(),
                     head,
                     reader,
                     begins_with: Vec::new(),
@@ -132,7 +142,11 @@ impl Machine {
                     edges: Edges::default(),
                     shows_more: false,
                     broke: None,
-                }));
+                };
+                if let Some(pages) = &mut self.pages {
+                    pages.continue_in(&mut reading);
+                }
+                self.phase = Phase::Reading(Box::new(reading));
             }
             _ => self.phase = Phase::ErrorBody { ask, head, body: Vec::new() },
         }
@@ -156,7 +170,14 @@ impl Machine {
         }
         let is_running = matches!(self.mode, Mode::Running { .. });
         let ahead = if is_notable { skew } else { 0 };
-        is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead))
+        let is_mistaken = is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead));
+        if is_mistaken {
+            // An answer without `Date` may have come before, and left pages or a check to be asked for.
+            self.follow_ups.clear();
+            self.suspect = None;
+            self.pages = None;
+        }
+        is_mistaken
     }
 
     /// Reads on in an answer; none when something else is next.
@@ -215,7 +236,9 @@ impl Machine {
                     return Some(output);
                 }
                 Found::End => {
-                    self.complete(&reading);
+                    if !self.turn_page(&mut reading) {
+                        self.complete(&reading);
+                    }
                     return None;
                 }
                 Found::CutOff => {
@@ -243,25 +266,27 @@ impl Machine {
     }
 
     fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
-        let mut failure = api_failure(head, body, now, &self.config);
-        if let Some(bearer) = self.tokens.last() {
-            failure.redact(bearer);
-        }
+        // Other refusals than these are of the request, which is the service's own here.
+        let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
+        let mut failure = if is_of_link {
+            page_failure(PageFault::Refused, head, body, &self.config)
+        } else {
+            api_failure(head, body, now, &self.config)
+        };
+        self.redact(&mut failure, None);
         self.service_failed(ask, failure, head.status);
     }
 
     fn is_no_answer(&mut self, reading: &Reading) {
         let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
-        if let Some(bearer) = self.tokens.last() {
-            failure.redact(bearer);
-        }
+        self.redact(&mut failure, reading.reader.next_link());
         self.service_failed(&reading.ask, failure, reading.head.status);
     }
 
     /// An answer has been read to its end.
     fn complete(&mut self, reading: &Reading) {
-        let Reading { ask, sent, rows, shows_more, .. } = reading;
-        let date = reading.head.date();
+        let Reading { ask, sent, date, rows, shows_more, .. } = reading;
+        self.pages = None;
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
                 if ask.purpose == Purpose::Probe {
@@ -276,7 +301,7 @@ impl Machine {
             }
             Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
             Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
-            Purpose::Slice => self.close_slice(*sent, date, *rows),
+            Purpose::Slice => self.close_slice(*sent, *date, *rows),
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.rows) else { return };
@@ -315,8 +340,8 @@ impl Machine {
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
     /// service cut it. Both stamps are asked for again, since a cut may go through the rows of one tick.
     fn check_for_a_cut(&mut self, reading: &Reading) {
-        let Reading { ask, sent, rows, edges, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: reading.head.date(), edges: edges.clone() });
+        let Reading { ask, sent, date, rows, edges, .. } = reading;
+        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: *date, edges: edges.clone() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
         match edges.span() {
             Some((least, greatest)) => {

@@ -3,6 +3,8 @@
 mod bounds;
 mod caps;
 mod held;
+mod pages;
+mod start;
 
 use super::*;
 use crate::contract::{GapCause, NextPoll};
@@ -345,7 +347,9 @@ fn a_budget_that_no_poll_gets_on_with_is_refused_with_the_least_that_would_do() 
     assert_eq!(refused, Failure::BudgetTooSmall(Budget { max_requests: 2, ..BUDGET }));
     let body = format!("[{}]", row("a", "2026-01-01T11:45:00Z"));
     let record = (body.len() - 2) as u64;
-    let refused = rig.poll(Budget { max_bytes: 10, ..BUDGET }, |_| ok(body.clone())).unwrap_err();
+    let first = rig.poll(Budget { max_bytes: 10, ..BUDGET }, |_| ok(body.clone())).unwrap();
+    assert_eq!((first.events.len(), first.next), (0, NextPoll::Now), "it fixes the start");
+    let refused = rig.poll(Budget { max_bytes: 10, ..BUDGET }, |_| panic!("the record is kept")).unwrap_err();
     assert_eq!(refused, Failure::BudgetTooSmall(Budget { max_bytes: record, ..BUDGET }));
     let batch = rig.poll(Budget { max_bytes: record, ..BUDGET }, |_| ok("[]")).unwrap();
     assert_eq!((batch.events.len(), rig.requests.len()), (1, 1), "the record was kept");

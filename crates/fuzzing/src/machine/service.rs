@@ -164,6 +164,24 @@ fn detections(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Answer {
     let separator = if form & 1 == 0 { "," } else { " ,\r\n\t" };
     let rows = rows.join(separator);
     let body = match form / 2 % 8 {
+        4 => {
+            // Here, elsewhere, again and again, and none at all. It is a secret as the client's is.
+            let here = request.url.split('?').next().unwrap_or_default();
+            let links = [
+                format!("\"{here}?$skiptoken={}\"", canary::LINK),
+                format!("\"{here}?$skiptoken={}{}\"", canary::LINK, now.wall.0),
+                format!("\"/p?$skiptoken={}{}\"", canary::LINK, bytes.byte()),
+                format!("\"https://elsewhere.example/?{}\"", canary::LINK),
+                "7".to_owned(),
+                "null".to_owned(),
+            ];
+            let link = &links[bytes.below(links.len())];
+            if count % 4 == 0 {
+                format!("{{\"@odata.nextLink\":{link},\"value\":[{rows}]}}")
+            } else {
+                format!("{{\"value\":[{rows}],\"n\":{{}},\"@odata.nextLink\" : {link} }}")
+            }
+        }
         6 => format!("{{\"@odata.context\":\"x\",\"value\":[{rows}],\"n\":1}}"),
         7 if count == 1 => rows,
         5 => format!("\u{feff} [ {rows} ] "),

@@ -1,0 +1,93 @@
+//! An answer that comes in pages.
+
+use twox_hash::XxHash64;
+
+use crate::failure::{PageFault, page_failure};
+use crate::secret::Secret;
+use crate::tick::Tick;
+
+use super::edges::Edges;
+use super::reading::Reading;
+use super::{Ask, Machine, Purpose};
+
+/// More pages than any answer has: 10,000.
+const MAX_PAGES: usize = 10_000;
+
+/// The shortest value in a link that is kept out of what is told, in bytes: a shorter one is no token.
+const MIN_SECRET: usize = 8;
+
+/// The pages that have been read, which together are one answer. Only the instance that reads it knows them: whoever reads on
+/// from its checkpoint asks for the slice from its beginning, and the ring tells what was delivered.
+///
+/// Without `Debug`, since a link may hold a token.
+pub(super) struct Pages {
+    pub(super) ask: Ask,
+    /// Where the next page is.
+    pub(super) next: String,
+    sent: Tick,
+    date: Option<Tick>,
+    rows: u32,
+    edges: Edges,
+    shows_more: bool,
+    /// The hashes of all links so far.
+    followed: Vec<u64>,
+}
+
+impl Pages {
+    /// A page is one more part of the answer that the first one began.
+    pub(super) fn continue_in(&mut self, page: &mut Reading) {
+        page.sent = self.sent;
+        page.date = self.date;
+        page.rows = self.rows;
+        page.edges = std::mem::take(&mut self.edges);
+        page.shows_more = self.shows_more;
+    }
+}
+
+impl Machine {
+    /// Sees to it that the page which a complete one names comes next; false where it names none.
+    pub(super) fn turn_page(&mut self, page: &mut Reading) -> bool {
+        // The first page of a neighbour or of a probe proves all that they are to prove.
+        if !matches!(page.ask.purpose, Purpose::Slice | Purpose::Check | Purpose::Single) {
+            return false;
+        }
+        let Some(link) = page.next_link() else { return false };
+        let mut followed = self.pages.take().map(|pages| pages.followed).unwrap_or_default();
+        let fault = match self.config.api_endpoint.resolve(link) {
+            None => PageFault::Elsewhere,
+            Some(next) if followed.len() < MAX_PAGES && !followed.contains(&hash(&next)) => {
+                followed.push(hash(&next));
+                self.pages = Some(Box::new(Pages {
+                    ask: page.ask.clone(),
+                    next,
+                    sent: page.sent,
+                    date: page.date,
+                    rows: page.rows,
+                    edges: std::mem::take(&mut page.edges),
+                    shows_more: page.shows_more,
+                    followed,
+                }));
+                return true;
+            }
+            Some(_) => PageFault::Endless,
+        };
+        let failure = page_failure(fault, &page.head, b"", &self.config);
+        if fault == PageFault::Elsewhere {
+            self.give_up_pages(failure);
+        } else {
+            self.slice_failed(&page.ask, failure);
+        }
+        true
+    }
+}
+
+fn hash(link: &str) -> u64 {
+    XxHash64::oneshot(0, link.as_bytes())
+}
+
+/// What of a link may be a token: the values of its query, as they were written.
+pub(super) fn secrets_of(link: &str) -> impl Iterator<Item = Secret> {
+    let query = link.split_once('?').map_or("", |(_, query)| query);
+    let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    values.filter(|value| value.len() >= MIN_SECRET).map(Secret::new)
+}

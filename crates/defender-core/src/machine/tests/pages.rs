@@ -1,0 +1,263 @@
+//! Answers in pages.
+
+use super::*;
+use crate::contract::Delay;
+
+const HERE: &str = "https://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=token-of-page-";
+
+/// One page: its rows, and what its link is.
+fn page(rows: &[String], link: &str) -> Answer {
+    ok(format!(r#"{{"value":[{}],"@odata.nextLink":{link}}}"#, rows.join(",")))
+}
+
+fn number(url: &str) -> Option<usize> {
+    url.strip_prefix(HERE).map(|number| number.parse().unwrap())
+}
+
+/// Rows of one minute, a second apart.
+fn rows(count: usize) -> Vec<String> {
+    (0..count).map(|n| row(&format!("r{n}"), &format!("2026-01-01T11:30:{n:02}Z"))).collect()
+}
+
+/// A service that shows a range of these rows, so many to a page.
+fn service(all: &[String], size: usize) -> impl FnMut(&str) -> Answer {
+    let mut chosen: Vec<String> = Vec::new();
+    move |url| {
+        let from = number(url).unwrap_or_else(|| {
+            let bound =
+                |name| url.split(name).nth(1).and_then(|rest| Tick::parse(rest.split('&').next().unwrap())).unwrap();
+            let (since, until) = (bound("sinceTimeUtc="), bound("untilTimeUtc="));
+            let at =
+                |row: &&String| Tick::parse(row.split("Utc\":\"").nth(1).unwrap().trim_end_matches("\"}")).unwrap();
+            chosen = all.iter().filter(|row| since <= at(row) && at(row) <= until).cloned().collect();
+            0
+        });
+        let end = chosen.len().min(from + size);
+        let link = if end < chosen.len() { format!("\"{HERE}{end}\"") } else { "null".to_owned() };
+        page(&chosen[from..end], &link)
+    }
+}
+
+fn keys(batch: &Batch) -> Vec<&str> {
+    batch.events.iter().map(|event| event.key.as_str()).collect()
+}
+
+#[test]
+fn the_pages_of_an_answer_are_one_answer() {
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let all = rows(7);
+    let mut answer = service(&all, 3);
+    let mut early = true;
+    let batch = rig
+        .poll(BUDGET, |url| {
+            // The slice of the first hour is empty.
+            if std::mem::take(&mut early) { ok("[]") } else { answer(url) }
+        })
+        .unwrap();
+    assert_eq!(keys(&batch), ["r0:x", "r1:x", "r2:x", "r3:x", "r4:x", "r5:x", "r6:x"]);
+    assert_eq!(rig.requests.iter().filter_map(|url| number(url)).collect::<Vec<_>>(), [3, 6]);
+    assert!(matches!(batch.next, NextPoll::After(_)), "{:?}", batch.next);
+}
+
+#[test]
+fn the_cursor_moves_with_the_last_page_and_by_the_clock_of_the_first() {
+    let mut rig = Rig::new(r#","start":"2026-01-01T11:20:00Z","settle":"PT0S""#, &Position::Resume(None));
+    let budget = Budget { max_requests: 2, ..BUDGET };
+    let all = rows(5);
+    let mut answer = service(&all, 2);
+    // By the service's clock the second page comes half an hour after the first.
+    let mut dated = |url: &str| {
+        let (status, _, body) = answer(url);
+        let minute = if number(url).is_none() { 40 } else { 59 };
+        (status, vec![("date", format!("Thu, 01 Jan 2026 11:{minute}:00 GMT"))], body)
+    };
+    let first = rig.poll(budget, &mut dated).unwrap();
+    assert_eq!((keys(&first), first.next), (vec!["r0:x", "r1:x"], NextPoll::Now));
+    assert!(first.checkpoint.contains(r#""cursor":"2026-01-01T11:20:00.0000000Z""#), "{}", first.checkpoint);
+    let rest = rig.poll(BUDGET, &mut dated).unwrap();
+    assert_eq!(keys(&rest), ["r2:x", "r3:x", "r4:x"]);
+    assert!(rest.checkpoint.contains(r#""cursor":"2026-01-01T11:40:00.0000000Z""#), "{}", rest.checkpoint);
+}
+
+#[test]
+fn a_fresh_instance_at_each_poll_gets_through_with_two_requests() {
+    let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
+    let budget = Budget { max_requests: 2, ..BUDGET };
+    let all = rows(20);
+    let mut delivered = Vec::new();
+    for _ in 0..200 {
+        let batch = rig.poll(budget, service(&all, 3)).unwrap();
+        delivered.extend(batch.events.iter().map(|event| event.key.clone()));
+        if batch.next != NextPoll::Now {
+            delivered.sort_unstable();
+            let mut expected: Vec<_> = (0..20).map(|n| format!("r{n}:x")).collect();
+            expected.sort_unstable();
+            assert_eq!(delivered, expected, "each of them once");
+            return;
+        }
+        let position = Position::Resume(Some(batch.checkpoint));
+        assert!(!rig.machine.is_at(&Position::Resume(None)));
+        rig.machine = Machine::new(rig.machine.config.clone(), &position).unwrap();
+    }
+    panic!("no end; delivered {delivered:?}");
+}
+
+#[test]
+fn a_page_that_fails_lets_the_slice_be_asked_for_again_in_halves() {
+    for (status, body) in [(429, ""), (410, "gone"), (503, ""), (401, ""), (200, "<html>"), (200, r#"{"value":[{"#)] {
+        let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
+        let all = rows(6);
+        let mut answer = service(&all, 4);
+        let failing =
+            |url: &str| if number(url).is_some() { (status, Vec::new(), body.to_owned()) } else { answer(url) };
+        let batch = rig.poll(BUDGET, failing).unwrap();
+        assert_eq!(keys(&batch), ["r0:x", "r1:x", "r2:x", "r3:x"], "{status}");
+        let told = rig.poll(BUDGET, |_| panic!("the failure is told first")).unwrap_err();
+        assert_ne!(told.kind(), "internal", "{told:?}");
+        rig.requests.clear();
+        let rest = rig.poll(BUDGET, service(&all, 4)).unwrap();
+        assert_eq!(keys(&rest), ["r4:x", "r5:x"], "{status}");
+        assert!(rig.requests[0].contains("sinceTimeUtc=2026-01-01T11:19:59.9999999Z"), "{:?}", rig.requests);
+        assert!(!rig.requests[0].contains("untilTimeUtc=2026-01-01T11:59:00"), "{:?}", rig.requests);
+    }
+}
+
+#[test]
+fn a_link_that_cannot_be_followed_is_an_error_that_does_not_show_it() {
+    let elsewhere = [
+        "\"https://elsewhere.example/api/alerts?$skiptoken=secret-of-link\"",
+        "\"http://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=secret-of-link\"",
+        "\"https://wdatp-alertexporter-eu.windows.com:8443/api/alerts?$skiptoken=secret-of-link\"",
+        "\"https://secret-of-link@wdatp-alertexporter-eu.windows.com/api/alerts\"",
+        "\"//elsewhere.example/secret-of-link\"",
+        "\"?$skiptoken=secret-of-link\"",
+        "\"\\ud800secret-of-link\"",
+        "[\"secret-of-link\"]",
+        "17",
+    ];
+    for link in elsewhere {
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |_| page(&[], link)).unwrap_err();
+        let Failure::Rejected(fault) = &failure else { panic!("{link}: {failure:?}") };
+        assert_eq!((fault.code.as_str(), rig.requests.len()), ("paging.elsewhere", 1), "{link}");
+        assert!(fault.checkpoint.as_ref().is_some_and(|text| text.contains("\"round\"")), "{fault:?}");
+        assert!(!format!("{failure:?}").contains("secret-of-link"), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_link_that_comes_again_and_pages_without_end_are_errors() {
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let failure = rig.poll(BUDGET, |_| page(&[], &format!("\"{HERE}1\""))).unwrap_err();
+    let Failure::Unavailable(Delay { fault, .. }) = &failure else { panic!("{failure:?}") };
+    assert_eq!((fault.code.as_str(), rig.requests.len()), ("paging.endless", 2));
+    assert!(!format!("{failure:?}").contains("token-of-page"), "{failure:?}");
+
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let mut next = 0;
+    let budget = Budget { max_requests: u32::MAX, ..BUDGET };
+    let failure = rig.poll(budget, |_| {
+        next += 1;
+        page(&[], &format!("\"{HERE}{next}\""))
+    });
+    let Err(Failure::Unavailable(Delay { fault, .. })) = failure else { panic!("{failure:?}") };
+    assert_eq!((fault.code.as_str(), rig.requests.len()), ("paging.endless", 10_001));
+}
+
+#[test]
+fn what_a_server_repeats_of_a_link_is_not_shown() {
+    for status in [400, 500, 200] {
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |url| match number(url) {
+            None => page(&[], &format!("\"{HERE}77\"")),
+            Some(_) => (status, Vec::new(), format!(r#"{{"error":{{"message":"no {url}"}}}}"#)),
+        });
+        let shown = format!("{:?}", failure.unwrap_err());
+        assert!(!shown.contains("token-of-page") && shown.contains("redacted"), "{shown}");
+    }
+}
+
+#[test]
+fn limit_and_cap_count_the_rows_of_all_pages() {
+    // Four of the newest are what `limit` lets through, in two pages: older ones are missing.
+    let mut rig = Rig::new(r#","start":"PT40M","limit":4"#, &Position::Resume(None));
+    let all = rows(6);
+    let mut whole = service(&all, 100);
+    let mut cut: Vec<String> = Vec::new();
+    let batch = rig
+        .poll(BUDGET, |url| {
+            if let Some(from) = number(url) {
+                return page(&cut[from..], "null");
+            }
+            let (_, _, body) = whole(url);
+            let shown: Vec<String> = all.iter().filter(|row| body.contains(row.as_str())).cloned().collect();
+            cut = shown[shown.len().saturating_sub(4)..].to_vec();
+            if cut.len() > 2 { page(&cut[..2], &format!("\"{HERE}2\"")) } else { page(&cut, "null") }
+        })
+        .unwrap();
+    let mut delivered = keys(&batch);
+    delivered.sort_unstable();
+    assert_eq!(delivered, ["r0:x", "r1:x", "r2:x", "r3:x", "r4:x", "r5:x"]);
+    assert!(batch.counters.iter().any(|(name, _)| *name == "splits"), "{:?}", batch.counters);
+}
+
+#[test]
+fn a_single_request_reads_all_pages() {
+    let members = r#","request":{"sinceTimeUtc":"2026-01-01T11:00:00Z","untilTimeUtc":"2026-01-01T12:00:00Z"}"#;
+    let mut rig = Rig::new(members, &Position::Resume(None));
+    let all = rows(5);
+    let batch = rig.poll(BUDGET, service(&all, 2)).unwrap();
+    assert_eq!((batch.events.len(), batch.next), (5, NextPoll::Ended));
+}
+
+#[test]
+fn a_link_stands_before_the_rows_or_after_them_escaped_or_not() {
+    for body in [
+        r#"{"@odata.nextLink":"/api/alerts?x=1\u0026y=2","value":[]}"#,
+        r#"{"value":[],"@odata.nextLink":"https:\/\/wdatp-alertexporter-eu.windows.com/api/alerts?x=1&y=2"}"#,
+        r#"{"n":{"@odata.nextLink":"https://no.example"},"value":[{}] , "@odata.nextLink" : "HTTPS://wdatp-alertexporter-EU.windows.com:443/api/alerts?x=1&y=2" , "m":[{"@odata.nextLink":7}]}"#,
+    ] {
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let mut is_first = true;
+        let _ = rig.poll(BUDGET, |_| ok(if std::mem::take(&mut is_first) { body } else { "[]" })).unwrap();
+        let followed = rig.requests.get(1).map(String::as_str);
+        assert_eq!(followed, Some("https://wdatp-alertexporter-eu.windows.com/api/alerts?x=1&y=2"), "{body}");
+    }
+    for body in [r#"{"@odata.nextLink":"","value":[]}"#, r#"{"value":[],"nextLink":"x","@odata.nextLink":null}"#] {
+        let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+        let _ = rig.poll(BUDGET, |_| ok(body)).unwrap();
+        assert_eq!(rig.requests.len(), 1, "{body}");
+    }
+}
+
+#[test]
+fn a_link_that_ran_out_is_no_reason_to_stop() {
+    for status in [400, 404, 410] {
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |url| match number(url) {
+            None => page(&[], &format!("\"{HERE}1\"")),
+            Some(_) => (status, Vec::new(), r#"{"error":{"code":"Expired","message":"gone"}}"#.to_owned()),
+        });
+        let Err(Failure::Unavailable(Delay { fault, after: None })) = failure else { panic!("{failure:?}") };
+        assert_eq!((fault.code.as_str(), fault.status), ("paging.refused", Some(status)));
+        assert!(fault.message.contains("gone"), "{}", fault.message);
+        // Of a request of our own it is for good.
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |_| (status, Vec::new(), String::new()));
+        assert!(matches!(failure, Err(Failure::Rejected(_))), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_start_that_a_later_page_corrects_leaves_no_page_behind() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    // The first page comes without `Date`; by the second one the local clock is two hours ahead.
+    let batch = rig.poll(BUDGET, |url| match number(url) {
+        Some(_) => (200, vec![("date", "Thu, 01 Jan 2026 10:00:00 GMT".to_owned())], "[]".to_owned()),
+        None if url.contains("sinceTimeUtc=2026-01-01T11:29:59") => page(&[], &format!("\"{HERE}1\"")),
+        None if url.contains("sinceTimeUtc=2026-01-01T09:29:59") => page(&[row("a", "2026-01-01T09:40:00Z")], "null"),
+        None => ok("[]"),
+    });
+    assert_eq!(keys(&batch.unwrap()), ["a:x"]);
+    assert_eq!(rig.requests.iter().filter(|url| number(url).is_some()).count(), 1, "{:?}", rig.requests);
+}
