@@ -26,11 +26,14 @@ pub(crate) enum Ending {
     Stalls,
 }
 
-/// What the next read brings.
+/// What the next read of an answer brings.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
+    /// Some bytes.
     Chunk(Vec<u8>),
+    /// Its end.
     End,
+    /// It broke off.
     Failed(TransportFailure),
 }
 

@@ -198,6 +198,11 @@ impl Coverage {
         }
     }
 
+    /// How often the host was killed.
+    pub fn kills(&self) -> u64 {
+        self.counts[Met::Killed as usize]
+    }
+
     /// What was never met.
     pub fn missing(&self) -> Vec<String> {
         let never = NAMES.iter().zip(&self.counts).filter(|(_, count)| **count == 0);

@@ -1,8 +1,10 @@
 //! The kill matrix: the host dies at every single step, and reads on from its last stored checkpoint.
 
 use crate::coverage::Coverage;
-use crate::host::{Host, Orders};
+use crate::host::Host;
+use crate::line::Orders;
 use crate::seeds::Violation;
+use crate::subject::Core;
 use crate::world::World;
 
 /// Runs a seed once for each of its steps, killed there, and says at how many steps that was.
@@ -16,12 +18,13 @@ use crate::world::World;
 pub fn kill_matrix(seed: u64) -> Result<(u64, Coverage), Violation> {
     let world = World::of(seed);
     let mut coverage = Coverage::default();
-    let mut whole = Host::new(&world, Orders { survive: true, ..Orders::default() });
-    whole.run().map_err(|what| Violation { seed, killed_at: None, what })?;
-    for step in 1..=whole.steps {
-        let mut host = Host::new(&world, Orders { kill_at: Some(step), ..Orders::default() });
-        host.run().map_err(|what| Violation { seed, killed_at: Some(step), what })?;
-        coverage.merge(&host.met);
+    let subject = || Core::new(&world.config, world.limits);
+    let mut whole = Host::new(&world, Orders { survive: true, ..Orders::default() }, subject());
+    whole.run().map_err(|what| Violation::of_core(seed, None, what))?;
+    for step in 1..=whole.line.steps {
+        let mut host = Host::new(&world, Orders { kill_at: Some(step), ..Orders::default() }, subject());
+        host.run().map_err(|what| Violation::of_core(seed, Some(step), what))?;
+        coverage.merge(&host.line.met);
     }
-    Ok((whole.steps, coverage))
+    Ok((whole.line.steps, coverage))
 }

@@ -9,12 +9,17 @@ mod coverage;
 mod history;
 mod host;
 mod kill;
+mod line;
 mod random;
 mod reference;
 mod seeds;
 mod service;
+mod subject;
 mod world;
 
+pub use body::Piece;
 pub use coverage::Coverage;
 pub use kill::kill_matrix;
-pub use seeds::{MATRIX_SEEDS, Report, STANDARD_SEEDS, Violation, run_many, run_one};
+pub use line::{Line, Stop};
+pub use seeds::{MATRIX_SEEDS, Report, STANDARD_SEEDS, Violation, run_many, run_one, run_subject};
+pub use subject::Subject;

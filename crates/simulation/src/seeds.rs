@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::coverage::Coverage;
-use crate::host::{Host, Orders};
+use crate::host::Host;
+use crate::line::Orders;
+use crate::subject::{Core, Subject};
 use crate::world::World;
 
 /// What a run over many seeds found.
@@ -30,13 +32,21 @@ pub struct Violation {
     pub killed_at: Option<u64>,
     /// What was violated.
     pub what: String,
+    /// The command that repeats it.
+    again: String,
+}
+
+impl Violation {
+    pub(crate) fn of_core(seed: u64, killed_at: Option<u64>, what: String) -> Self {
+        let kill = killed_at.map(|step| format!(" --kill-at {step}")).unwrap_or_default();
+        Self { seed, killed_at, what, again: format!("cargo run -p simulation -- --seed {seed}{kill} -v") }
+    }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, killed_at, what } = self;
-        let kill = killed_at.map(|step| format!(" --kill-at {step}")).unwrap_or_default();
-        write!(f, "seed {seed}: {what}\n  again: cargo run -p simulation -- --seed {seed}{kill} -v")
+        let Self { seed, what, again, .. } = self;
+        write!(f, "seed {seed}: {what}\n  again: {again}")
     }
 }
 
@@ -54,10 +64,35 @@ fn run(seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
     if orders.verbose {
         println!("{:#?}", Shown(&world));
     }
-    let mut host = Host::new(&world, orders);
+    let subject = Core::new(&world.config, world.limits);
+    let mut host = Host::new(&world, orders, subject);
     match host.run() {
-        Ok(()) => Ok((host.met, host.polls)),
-        Err(what) => Err(Violation { seed, killed_at: orders.kill_at, what }),
+        Ok(()) => Ok((host.line.met, host.polls)),
+        Err(what) => Err(Violation::of_core(seed, orders.kill_at, what)),
+    }
+}
+
+/// Runs one seed against a built component, or whatever else is made of a configuration, in a world that suits its limits,
+/// which nothing makes smaller there. `again` is the command that repeats it.
+///
+/// # Errors
+///
+/// What was violated.
+pub fn run_subject<S: Subject>(
+    seed: u64,
+    verbose: bool,
+    again: String,
+    subject: impl FnOnce(&str) -> S,
+) -> Result<(Coverage, u32), Violation> {
+    let world = World::with_default_limits(seed);
+    if verbose {
+        println!("{:#?}", Shown(&world));
+    }
+    let orders = Orders { verbose, ..Orders::default() };
+    let mut host = Host::new(&world, orders, subject(&world.config));
+    match host.run() {
+        Ok(()) => Ok((host.line.met, host.polls)),
+        Err(what) => Err(Violation { seed, killed_at: None, what, again }),
     }
 }
 
@@ -100,7 +135,7 @@ pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
                     let ran = std::panic::catch_unwind(|| run(seed, Orders::default())).unwrap_or_else(|panic| {
                         let what = panic.downcast_ref::<String>().map(String::as_str);
                         let what = what.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown kind");
-                        Err(Violation { seed, killed_at: None, what: format!("a panic: {what}") })
+                        Err(Violation::of_core(seed, None, format!("a panic: {what}")))
                     });
                     match ran {
                         Ok((coverage, polls)) => {

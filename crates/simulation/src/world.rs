@@ -172,6 +172,16 @@ pub(crate) struct HostHabits {
 impl World {
     /// The world of a seed.
     pub(crate) fn of(seed: u64) -> Self {
+        Self::made(seed, false)
+    }
+
+    /// The world of a seed for a source whose limits are those that it is shipped with, and which has an instance's memory
+    /// alone to keep a token in.
+    pub(crate) fn with_default_limits(seed: u64) -> Self {
+        Self::made(seed, true)
+    }
+
+    fn made(seed: u64, has_default_limits: bool) -> Self {
         let mut random = Random::new(seed);
         let origin = Tick::parse(ORIGIN).unwrap_or_default();
         let length = random.between(1, 8) * HOUR;
@@ -184,12 +194,15 @@ impl World {
         let interval = random.pick(&[MINUTE, 5 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR]);
         let is_calm = random.chance(150);
 
-        let suspicious_rows = random.pick(&[5, 10, 20, 1000]);
+        let mut suspicious_rows = random.pick(&[5, 10, 20, 1000]);
+        if has_default_limits {
+            suspicious_rows = 1000;
+        }
         let cap = (suspicious_rows < 1000 && random.chance(350))
             .then(|| Cap { rows: suspicious_rows as usize + random.index(15), keeps_newest: random.chance(700) });
         let limit = random.chance(300).then(|| random.pick(&[2, 3, 5, 10, 40]));
-        let ring_is_small = random.chance(200);
-        let event_bytes = if random.chance(200) { 1500 } else { defender_core::MAX_EVENT_BYTES };
+        let ring_is_small = random.chance(200) && !has_default_limits;
+        let event_bytes = if random.chance(200) && !has_default_limits { 1500 } else { defender_core::MAX_EVENT_BYTES };
         let limits = Limits {
             checkpoint_bytes: if ring_is_small { HEADER_BYTES + random.pick(&[400, 700, 1500]) } else { 256 * 1024 },
             event_bytes,
@@ -235,7 +248,11 @@ impl World {
             service.bad_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
         }
         let config = config(overlap, settle, slice, interval, limit, start);
-        let host = host(is_calm, &mut random);
+        let mut host = host(is_calm, &mut random);
+        if has_default_limits {
+            host.hands_tokens_on = false;
+            host.impatient = 0;
+        }
         Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
     }
 

@@ -6,12 +6,18 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// How many seeds: the standard number, or that of `SEEDS`, which is fewer where many changes are tried in a row.
+fn seeds() -> u64 {
+    std::env::var("SEEDS").ok().map_or(STANDARD_SEEDS, |seeds| seeds.parse().expect("SEEDS is a number"))
+}
+
 #[test]
 fn nothing_is_lost_invented_or_repeated_and_every_rule_and_fault_is_met() {
-    let report = run_many(0, STANDARD_SEEDS, threads());
+    let report = run_many(0, seeds(), threads());
     let violations: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
-    let missing = report.coverage.missing();
+    // Few seeds do not meet everything.
+    let missing = if report.seeds < STANDARD_SEEDS { Vec::new() } else { report.coverage.missing() };
     assert!(missing.is_empty(), "never met:\n{}\n{}", missing.join("\n"), report.coverage);
 }
 

@@ -10,3 +10,4 @@ mod pull_engine;
 mod scenarios;
 mod serve;
 mod update;
+mod worlds;
