@@ -50,8 +50,8 @@ pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
 pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Sinks, Tally, report, share};
 pub use sink::{
-    ArraySink, CsvSink, DeadLetters, FileSink, HttpForm, HttpSettings, HttpSink, LinesSink, Rotation, Shape, Sink,
-    SinkError, batch_lines,
+    ArraySink, CsvSink, DeadLetters, FileSink, FluentSettings, FluentSink, HttpForm, HttpSettings, HttpSink, LinesSink,
+    Rotation, Shape, Sink, SinkError, batch_lines,
 };
 pub use source::{OpenError, Source, SourceParts};
 pub use state::{FileStore, Lineage, replace_file};

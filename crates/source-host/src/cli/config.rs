@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod fluent;
 mod http;
 mod sinks;
 
@@ -13,6 +14,7 @@ use source_host::{Budget, Limits, Origin};
 use toml::Spanned;
 
 use super::report::Report;
+pub(crate) use fluent::FluentTable;
 pub(crate) use http::{HeaderFrom, HttpTable};
 pub(crate) use sinks::{FileTable, SinkTable, To};
 

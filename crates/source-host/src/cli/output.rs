@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use source_host::{
-    ArraySink, CsvSink, DeadLetters, FileSink, HttpSettings, HttpSink, LinesSink, Shape, SharedSink, Sink, SinkError,
-    Sinks, Tls, share,
+    ArraySink, CsvSink, DeadLetters, FileSink, FluentSettings, FluentSink, HttpSettings, HttpSink, LinesSink, Shape,
+    SharedSink, Sink, SinkError, Sinks, Tls, share,
 };
 
 use super::RunArguments;
-use super::config::{Config, FileTable, HeaderFrom, HttpTable, SinkTable, SourceTable, To};
+use super::config::{Config, FileTable, FluentTable, HeaderFrom, HttpTable, SinkTable, SourceTable, To};
 use super::report::Report;
 use super::secrets;
 
@@ -78,6 +78,7 @@ impl<'a> Outputs<'a> {
                     To::Stdout(shape) => Target::Shared(share(LinesSink::stdout(*shape))),
                     To::File(table) => Target::of(table)?.unwrap_or(Target::File(Cow::Borrowed(table))),
                     To::Http(table) => Target::Http(http(name, table, arguments.once, tls)?),
+                    To::Fluent(table) => Target::Shared(share(fluent(name, table, arguments.once, tls)?)),
                 };
                 outputs.push(Output { name, to });
             }
@@ -191,4 +192,21 @@ fn http(name: &str, table: &HttpTable, once: bool, tls: &Tls) -> Result<HttpSink
         ..HttpSettings::new(name, url.clone())
     };
     Ok(HttpSink::new(settings, tls)?)
+}
+
+fn fluent(name: &str, table: &FluentTable, once: bool, tls: &Tls) -> Result<FluentSink, Report> {
+    let key = table.shared_key.as_ref().map(|from| secrets::read("shared_key", from));
+    let FluentTable { host, port, tag, shape, timeout, max_bytes, max_events, .. } = table;
+    let defaults = FluentSettings::new(name, host, *port);
+    let settings = FluentSettings {
+        tag: tag.clone().unwrap_or_else(|| defaults.tag.clone()),
+        shape: *shape,
+        shared_key: key.transpose().map_err(|report| report.of_sink(name))?,
+        timeout: *timeout,
+        max_bytes: *max_bytes,
+        max_events: *max_events,
+        patience: once.then_some(PATIENCE_ONCE),
+        ..defaults
+    };
+    Ok(FluentSink::new(settings, table.tls.then_some(tls)))
 }

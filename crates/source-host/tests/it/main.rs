@@ -6,6 +6,8 @@ mod cli;
 mod delivery;
 mod endpoint;
 mod files;
+mod fluent_sink;
+mod forward;
 mod http_sink;
 mod library;
 mod live;

@@ -61,9 +61,9 @@ const RESERVED: [HeaderName; 5] = [CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
 
 const FORMATS: [(&str, HttpForm); 2] = [("ndjson", HttpForm::Lines), ("json", HttpForm::Array)];
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_BYTES: usize = 1_000_000;
-const MAX_EVENTS: usize = 1_000;
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const MAX_BYTES: usize = 1_000_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
 
 pub(super) fn http(raw: RawSink, shape: Shape, folder: &Path, problems: &mut Problems) -> Option<HttpTable> {
     let kind = raw.kind_at();

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use source_host::{Rotation, Shape};
 use toml::Spanned;
 
-use super::SourceTable;
 use super::check::Problems;
 use super::explain::unknown;
+use super::fluent::{FluentTable, fluent};
 use super::http::{HttpTable, RawHeader, http};
+use super::{RawSecret, SourceTable};
 
 /// A `[[sink]]` table.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(crate) enum To {
     Stdout(Shape),
     File(FileTable),
     Http(Box<HttpTable>),
+    Fluent(FluentTable),
 }
 
 /// A sink of type `file`.
@@ -92,10 +94,15 @@ pub(super) struct RawSink {
     pub(super) max_batch_events: Option<Spanned<usize>>,
     pub(super) on_refusal: Option<Spanned<String>>,
     pub(super) dead_letter: Option<Spanned<PathBuf>>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) tag: Option<Spanned<String>>,
+    pub(super) shared_key: Option<Spanned<RawSecret>>,
+    pub(super) tls: Option<Spanned<bool>>,
 }
 
 /// The types, and the members that each has besides `name` and `type`.
-const TYPES: [(&str, &[&str]); 3] = [
+const TYPES: [(&str, &[&str]); 4] = [
+    ("fluent", &["address", "bare", "tag", "shared_key", "tls", "timeout", "max_batch_bytes", "max_batch_events"]),
     ("stdout", &["bare"]),
     ("file", &["path", "bare", "rotate_bytes", "rotate_every", "keep"]),
     (
@@ -144,6 +151,10 @@ impl RawSink {
             at("max_batch_events", &self.max_batch_events),
             at("on_refusal", &self.on_refusal),
             at("dead_letter", &self.dead_letter),
+            at("address", &self.address),
+            at("tag", &self.tag),
+            at("shared_key", &self.shared_key),
+            at("tls", &self.tls),
         ];
         all.into_iter().flatten().collect()
     }
@@ -184,6 +195,7 @@ fn to(raw: RawSink, folder: &Path, problems: &mut Problems) -> Option<To> {
     match kind {
         "stdout" => Some(To::Stdout(shape)),
         "http" => http(raw, shape, folder, problems).map(|table| To::Http(Box::new(table))),
+        "fluent" => fluent(raw, shape, folder, problems).map(To::Fluent),
         _ => file(raw, shape, folder, problems).map(To::File),
     }
 }

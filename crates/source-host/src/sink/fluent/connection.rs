@@ -1,0 +1,139 @@
+//! One connection to a forward server.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use ring::digest::{SHA512, digest};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::FluentSettings;
+use super::item::{Item, read};
+
+/// What this end calls itself. A server refuses a client of its own name.
+const HOSTNAME: &str = "source-host";
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection that was agreed upon.
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+}
+
+/// Why something was not acknowledged.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// It may be another time.
+    Passing(String),
+    /// It is up to a person; with what to do.
+    Lasting(String, &'static str),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+const NEEDS_KEY: &str =
+    "name the key that both ends share: shared_key = { env = \"NAME\" } or { file = \"PATH\" } in the [[sink]]";
+const WRONG_KEY: &str = "compare `shared_key` of the [[sink]] with that of the server";
+
+impl Connection {
+    /// Connects, and proves to each other that both ends know the key, where there is one.
+    pub(super) async fn open(settings: &FluentSettings, tls: Option<&TlsConnector>) -> Result<Self, Problem> {
+        let FluentSettings { host, port, shared_key, timeout: limit, .. } = settings;
+        let stream = within(*limit, "connecting", async {
+            let tcp = TcpStream::connect((host.as_str(), *port)).await?;
+            tcp.set_nodelay(true)?;
+            let Some(tls) = tls else { return Ok(Box::new(tcp) as Box<dyn Stream>) };
+            let name = ServerName::try_from(host.clone())
+                .map_err(|_| Problem::Lasting(format!("{host} is no name of a server"), "correct `address`"))?;
+            Ok(Box::new(tls.connect(name, tcp).await?) as Box<dyn Stream>)
+        });
+        let mut connection = Self { stream: stream.await?, buffer: Vec::new() };
+        if let Some(key) = shared_key {
+            within(*limit, "asking for the shared key", connection.shake_hands(key)).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn shake_hands(&mut self, key: &str) -> Result<(), Problem> {
+        let no_helo = || Problem::Passing("it does not ask for a shared key".to_owned());
+        let helo = read(&mut self.stream, &mut self.buffer).await?;
+        let [options, ..] = helo.after("HELO").ok_or_else(no_helo)? else { return Err(no_helo()) };
+        if !options.member("auth").bytes().is_empty() {
+            return Err(Problem::Lasting(
+                "it asks for a user name and a password".to_owned(),
+                "turn `user_auth` off in the server; the shared key stays",
+            ));
+        }
+        let nonce = options.member("nonce").bytes();
+        let salt = salt()?;
+        let proof = sha512(&[salt.as_bytes(), HOSTNAME.as_bytes(), nonce, key.as_bytes()]);
+        let ping = ("PING", HOSTNAME, &salt, proof, "", "");
+        let ping = rmp_serde::to_vec(&ping).map_err(|error| Problem::Passing(error.to_string()))?;
+        self.stream.write_all(&ping).await?;
+        self.stream.flush().await?;
+        let pong = read(&mut self.stream, &mut self.buffer).await?;
+        match pong.after("PONG") {
+            Some([Item::Bool(true), _, name, proof, ..])
+                if sha512(&[salt.as_bytes(), name.bytes(), nonce, key.as_bytes()]).as_bytes() == proof.bytes() =>
+            {
+                Ok(())
+            }
+            Some([Item::Bool(true), ..]) => {
+                Err(Problem::Lasting("it does not know the shared key itself".to_owned(), WRONG_KEY))
+            }
+            Some([_, reason, ..]) => Err(Problem::Lasting(format!("it refuses us: {}", reason.text()), WRONG_KEY)),
+            _ => Err(Problem::Passing("it answers what is no forward protocol".to_owned())),
+        }
+    }
+
+    /// Sends a message and waits until its chunk is acknowledged.
+    pub(super) async fn send(&mut self, message: &[u8], chunk: &str, limit: Duration) -> Result<(), Problem> {
+        within(limit, "its acknowledgement", async {
+            self.stream.write_all(message).await?;
+            self.stream.flush().await?;
+            let answer = read(&mut self.stream, &mut self.buffer).await?;
+            if answer.after("HELO").is_some() {
+                return Err(Problem::Lasting("it asks for a shared key".to_owned(), NEEDS_KEY));
+            }
+            if answer.member("ack").bytes() == chunk.as_bytes() {
+                return Ok(());
+            }
+            Err(Problem::Passing("it acknowledges something else".to_owned()))
+        })
+        .await
+    }
+}
+
+async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    timeout(limit, work).await.map_err(|_| Problem::Passing(format!("{what} took longer than {limit:?}")))?
+}
+
+/// A text of random letters.
+fn salt() -> Result<String, Problem> {
+    let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
+        .map_err(|_| Problem::Passing("the system has no random numbers".to_owned()))?
+        .expose();
+    Ok(hex(&random))
+}
+
+fn sha512(parts: &[&[u8]]) -> String {
+    hex(digest(&SHA512, &parts.concat()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
