@@ -197,3 +197,18 @@ fn the_embedding_program_prints_events_and_begins_where_it_stopped() {
     assert_eq!(second.status.code(), Some(0), "{}", text(&second.stderr));
     assert_eq!(text(&second.stdout), "");
 }
+
+#[test]
+fn the_configurations_beside_pipelines_say_whom_they_lead_to() {
+    let folders = fs::read_dir(examples().join("pipelines")).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| fs::read_dir(folder).unwrap());
+    let configs: Vec<PathBuf> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    assert!(configs.len() >= 4, "{configs:?}");
+    for config in configs {
+        let output = Command::new(program("source-host")).arg("plan").arg("--config").arg(&config).output().unwrap();
+        assert!(output.status.success(), "{}: {}", config.display(), text(&output.stderr));
+    }
+}

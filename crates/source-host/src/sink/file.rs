@@ -3,6 +3,7 @@
 mod account;
 mod ledger;
 mod open;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

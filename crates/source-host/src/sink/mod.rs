@@ -51,7 +51,32 @@ pub enum SinkError {
 /// Where the events and gaps of sources go.
 ///
 /// Only `deliver` and `flush` have to be written. A sink that is told by [`Sink::resume`] what its own
-/// [`Sink::account`] was can undo what was delivered after it, and so hold every event exactly once.
+/// [`Sink::account`] was can undo what was delivered after it, and so hold every event exactly once:
+///
+/// ```
+/// use source_host::{Batch, Sink, SinkError};
+///
+/// #[derive(Default)]
+/// struct Keys(Vec<String>);
+///
+/// #[async_trait::async_trait]
+/// impl Sink for Keys {
+///     async fn resume(&mut self, _source: &str, account: Option<&str>) -> Result<(), SinkError> {
+///         self.0.truncate(account.map_or(0, |length| length.parse().unwrap_or(0)));
+///         Ok(())
+///     }
+///     async fn deliver(&mut self, _source: &str, batch: &Batch) -> Result<(), SinkError> {
+///         self.0.extend(batch.events.iter().map(|event| event.key.clone()));
+///         Ok(())
+///     }
+///     async fn flush(&mut self) -> Result<(), SinkError> {
+///         Ok(())
+///     }
+///     fn account(&self, _source: &str) -> Option<String> {
+///         Some(self.0.len().to_string())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Sink: Send {
     /// Begins with the named source, or begins anew after a delivery that failed or was cut short. What was delivered

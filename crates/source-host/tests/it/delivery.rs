@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -89,6 +90,22 @@ fn a_reader_that_goes_away_ends_it_quietly_and_what_it_did_not_take_comes_again(
     assert_eq!(items(&first), [1]);
     let again = setup.once(&[]).succeeded().items();
     assert!(again.ends_with(&[2, 3]), "{again:?}");
+}
+
+#[test]
+fn a_signal_ends_it_in_time_while_its_reader_is_stuck() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    // Larger than a pipe.
+    server.add_large(300_000);
+    server.grow_to(3);
+    let mut child = start(&setup, &[]);
+    wait_for(|| !server.requests().is_empty());
+    let told = Instant::now();
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "it took {:?}", told.elapsed());
+    assert_eq!((setup.checkpoint(), setup.once(&[]).succeeded().items()), (None, vec![1, 2, 3]));
 }
 
 #[test]

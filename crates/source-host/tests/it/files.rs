@@ -131,6 +131,19 @@ fn each_source_has_a_file_of_its_own_and_names_its_sinks() {
 }
 
 #[test]
+fn a_range_into_the_file_of_a_running_source_stays_in_it() {
+    let server = Server::start();
+    let setup = setup(&server, "");
+    server.grow_to(3);
+    setup.once(&[]).succeeded();
+    let range = ["--since", "1970-01-01T00:00:02Z", "--until", "1970-01-01T00:00:03Z"];
+    setup.once(&range).succeeded();
+    server.grow_to(4);
+    setup.once(&[]).succeeded();
+    assert_eq!(all_items(&setup), [1, 2, 3, 2, 4]);
+}
+
+#[test]
 fn a_state_of_an_earlier_version_goes_on_with_a_file_of_then() {
     let server = Server::start();
     let setup = setup(&server, "");

@@ -9,12 +9,14 @@ use std::time::UNIX_EPOCH;
 use super::Settings;
 use super::account::{Account, ends};
 use super::open::{Tail, adopt, create, existing, given_up, given_up_numbers, lock, tail};
+use super::writer;
 use crate::sink::{SinkError, append, sync, sync_parent};
 
 /// The file that is written to.
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: File,
+    writer: String,
     /// What it is called once it is given up.
     number: u64,
     length: u64,
@@ -31,7 +33,7 @@ impl Ledger {
     /// Opens the file and cuts off what is not accounted for.
     pub(super) fn resume(settings: &Settings, account: Option<&str>, now: u64) -> Result<Self, SinkError> {
         let path = &settings.path;
-        let Some(text) = account else { return Self::adopt(settings, now) };
+        let Some(text) = account else { return Self::adopt(settings, None, now) };
         let Some(account) = Account::parse(text) else {
             return Err(SinkError::Failed {
                 message: format!(
@@ -43,7 +45,15 @@ impl Ledger {
             });
         };
         if account.path != whole(path) {
-            return Self::adopt(settings, now);
+            return Self::adopt(settings, None, now);
+        }
+        if writer::last(path)?.is_some_and(|last| last != account.writer) {
+            tracing::warn!(
+                file = %path.display(),
+                "another line of reading wrote to it since, such as a range; nothing is cut off, and what was not accounted for \
+                 comes again"
+            );
+            return Self::adopt(settings, None, now);
         }
         let old = given_up(path, account.number);
         if let Some(file) = existing(&old)?
@@ -55,7 +65,7 @@ impl Ledger {
             Some(file) if known(&account, &file, path)? => {
                 lock(&file, path)?;
                 if cut(settings, path, &file, account.length)? {
-                    return Ok(Self::of(file, account.number, account.length, account.begun));
+                    return Ok(Self::of(file, account.writer, account.number, account.length, account.begun));
                 }
                 drop(file);
             }
@@ -66,7 +76,7 @@ impl Ledger {
                  not written again; what was not may stand in the other file too"
             ),
         }
-        Self::adopt(settings, now)
+        Self::adopt(settings, None, now)
     }
 
     /// A file was given up for a new one since the account was stored, and the one that was accounted for ends early.
@@ -86,23 +96,24 @@ impl Ledger {
             lock(&file, path)?;
             cut(settings, path, &file, 0)?;
         }
-        Self::adopt(settings, now)
+        Self::adopt(settings, Some(account.writer.clone()), now)
     }
 
     /// Goes on at the end of a file that nothing is known of.
-    fn adopt(settings: &Settings, now: u64) -> Result<Self, SinkError> {
+    fn adopt(settings: &Settings, writer: Option<String>, now: u64) -> Result<Self, SinkError> {
         let path = &settings.path;
         let file = adopt(path, settings.begins.as_deref())?;
+        let writer = writer.map_or_else(|| writer::claim(path), Ok)?;
         let problem = |error: io::Error| SinkError::io("cannot open", path, &error);
         let metadata = file.metadata().map_err(problem)?;
         let number = given_up_numbers(path).map_err(problem)?.last().map_or(1, |last| last + 1);
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let begun = modified.map_or(now, |since| since.as_secs());
-        Ok(Self::of(file, number, metadata.len(), begun))
+        Ok(Self::of(file, writer, number, metadata.len(), begun))
     }
 
-    fn of(file: File, number: u64, length: u64, begun: u64) -> Self {
-        Self { file, number, length, begun, told: number, stored: number, removed: 0 }
+    fn of(file: File, writer: String, number: u64, length: u64, begun: u64) -> Self {
+        Self { file, writer, number, length, begun, told: number, stored: number, removed: 0 }
     }
 
     /// Appends events, each whole in one file. `ends` says where each ends.
@@ -160,8 +171,8 @@ impl Ledger {
     pub(super) fn account(&self, settings: &Settings) -> Result<String, SinkError> {
         let path = &settings.path;
         let ends = ends(&self.file, self.length).map_err(|error| SinkError::io("cannot read", path, &error))?;
-        let (number, length, begun) = (self.number, self.length, self.begun);
-        Ok(Account { number, length, begun, ends, path: whole(path) }.to_string())
+        let Self { number, length, begun, .. } = *self;
+        Ok(Account { number, length, begun, ends, writer: self.writer.clone(), path: whole(path) }.to_string())
     }
 
     /// Whether somebody else did something to the file.

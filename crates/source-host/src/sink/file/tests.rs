@@ -248,6 +248,29 @@ async fn lines_of_a_stranger_are_never_cut_off() {
 }
 
 #[tokio::test]
+async fn what_another_line_of_reading_wrote_is_never_cut_off() {
+    let setup = Setup::new();
+    let mut running = setup.start(None).await.unwrap();
+    deliver(&mut running, [1]).await.unwrap();
+    let account = flushed(&mut running).await;
+    drop(running);
+    let mut range = setup.start(None).await.unwrap();
+    deliver(&mut range, [7]).await.unwrap();
+    let other = flushed(&mut range).await;
+    drop(range);
+    let mut running = setup.start(Some(&account)).await.unwrap();
+    deliver(&mut running, [2]).await.unwrap();
+    let account = flushed(&mut running).await;
+    deliver(&mut running, [3]).await.unwrap();
+    drop(running);
+    // The running one is the last writer again, and knows what to cut.
+    drop(setup.start(Some(&account)).await.unwrap());
+    assert_eq!(setup.all(), [1, 7, 2]);
+    drop(setup.start(Some(&other)).await.unwrap());
+    assert_eq!(setup.all(), [1, 7, 2]);
+}
+
+#[tokio::test]
 async fn of_a_file_that_nothing_is_known_of_a_torn_line_of_ours_is_cut_off_and_a_stranger_s_is_ended() {
     let setup = Setup::new();
     for (before, after) in [
@@ -275,7 +298,7 @@ async fn two_hosts_do_not_write_to_one_file() {
 async fn an_account_of_another_path_is_none_of_this_file() {
     let setup = Setup::new();
     fs::write(setup.path(), "{\"source\":\"tenant\",\"a\":1}\n").unwrap();
-    let account = "number=1 length=0 begun=0 ends=ef46db3751d8e999 path=/elsewhere";
+    let account = "number=1 length=0 begun=0 ends=ef46db3751d8e999 writer=a path=/elsewhere";
     drop(setup.start(Some(account)).await.unwrap());
     assert_eq!(setup.text(), "{\"source\":\"tenant\",\"a\":1}\n");
     assert!(setup.start(Some("gibberish")).await.is_err());

@@ -43,7 +43,7 @@ impl From<io::Error> for Problem {
 
 const NEEDS_KEY: &str =
     "name the key that both ends share: shared_key = { env = \"NAME\" } or { file = \"PATH\" } in the [[sink]]";
-const WRONG_KEY: &str = "compare `shared_key` of the [[sink]] with that of the server";
+const WRONG_KEY: &str = "compare `shared_key` of the [[sink]] with that of the server; a user name, which `user_auth` asks for, is not supported";
 
 impl Connection {
     /// Connects, and proves to each other that both ends know the key, where there is one.
@@ -68,16 +68,13 @@ impl Connection {
         let no_helo = || Problem::Passing("it does not ask for a shared key".to_owned());
         let helo = read(&mut self.stream, &mut self.buffer).await?;
         let [options, ..] = helo.after("HELO").ok_or_else(no_helo)? else { return Err(no_helo()) };
-        if !options.member("auth").bytes().is_empty() {
-            return Err(Problem::Lasting(
-                "it asks for a user name and a password".to_owned(),
-                "turn `user_auth` off in the server; the shared key stays",
-            ));
-        }
         let nonce = options.member("nonce").bytes();
         let salt = salt()?;
         let proof = sha512(&[salt.as_bytes(), HOSTNAME.as_bytes(), nonce, key.as_bytes()]);
-        let ping = ("PING", HOSTNAME, &salt, proof, "", "");
+        // A server that greets with a salt for passwords may want none; we have no user to name.
+        let auth = options.member("auth").bytes();
+        let password = if auth.is_empty() { String::new() } else { sha512(&[auth]) };
+        let ping = ("PING", HOSTNAME, &salt, proof, "", password);
         let ping = rmp_serde::to_vec(&ping).map_err(|error| Problem::Passing(error.to_string()))?;
         self.stream.write_all(&ping).await?;
         self.stream.flush().await?;
