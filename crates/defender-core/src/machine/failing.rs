@@ -157,7 +157,7 @@ impl Machine {
 
     pub(super) fn too_small_for(&mut self, bytes: usize) -> Output {
         // The first poll fixes the start, and this failure has no room for a checkpoint: it is told by the next one.
-        if self.poll.began_at.is_none() {
+        if self.last.is_none() {
             return self.finish(NextPoll::Now);
         }
         let mut budget = self.poll.budget;
