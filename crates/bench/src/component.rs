@@ -39,6 +39,7 @@ pub(crate) fn run(contestant: &Contestant) -> anyhow::Result<()> {
             once: true,
             range: Some(range),
             forget_at_end: false,
+            observer: None,
         };
         let sink = share(LinesSink::stdout(Shape::Enveloped));
         let mut runner = Runner::new(source, options, Box::new(store), sink).await?;

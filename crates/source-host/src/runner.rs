@@ -2,24 +2,26 @@
 
 mod deliveries;
 mod error;
+mod said;
 mod settle;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::bindings::{
-    AccessPlan, Batch, Budget, Delay, Diagnostic, Failure, Fault, Instant, Level, NextPoll, Payload, Position,
-};
+use crate::bindings::{AccessPlan, Batch, Budget, Delay, Failure, Fault, Instant, NextPoll, Position};
 use crate::instance::CallError;
+use crate::observer::{self, Observer, Wait};
 use crate::sink::SinkError;
 use crate::source::Source;
 use deliveries::{Deliveries, Room};
 use settle::Settler;
 
 pub use error::RunError;
+pub use said::report;
 pub use settle::{SharedSink, Sinks, share};
 
 /// Failures of time in a row that a run to the end waits out.
@@ -57,6 +59,8 @@ pub struct RunOptions {
     pub range: Option<(Instant, Instant)>,
     /// Whether the checkpoint is of use once the source ended: not where the same range may be asked for again.
     pub forget_at_end: bool,
+    /// Who is told what the run does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl RunOptions {
@@ -81,6 +85,15 @@ impl RunOptions {
             once: false,
             range: None,
             forget_at_end: false,
+            observer: None,
+        }
+    }
+}
+
+impl RunOptions {
+    fn tell(&self, step: &observer::Step<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(&self.name, step);
         }
     }
 }
@@ -125,7 +138,7 @@ pub struct Runner {
 /// What to do after a poll.
 enum Step {
     Again,
-    Wait(Duration),
+    Wait(Wait, Duration),
     End(Outcome),
 }
 
@@ -136,11 +149,14 @@ impl Runner {
     ///
     /// The state cannot be read, or belongs to another source; or a sink is not fit to be added to.
     pub async fn new(
-        source: Source,
+        mut source: Source,
         options: RunOptions,
         store: Box<dyn crate::CheckpointStore>,
         sinks: impl Into<Sinks>,
     ) -> Result<Self, RunError> {
+        if let Some(observer) = &options.observer {
+            source.tell(&options.name, observer);
+        }
         let settler = Settler::begin(store, sinks.into(), &options).await?;
         let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
         Ok(Self {
@@ -169,21 +185,32 @@ impl Runner {
     /// # Errors
     ///
     /// What only a person can change.
-    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
+    pub async fn run(&mut self, stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
+        self.options.tell(&observer::Step::Began);
+        let ended = self.go_on(stop).await;
+        self.options.tell(&match &ended {
+            Ok(outcome) => observer::Step::Ended(*outcome),
+            Err(error) => observer::Step::GaveUp(error),
+        });
+        ended
+    }
+
+    async fn go_on(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
         loop {
             let step = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return self.stop().await,
                 step = self.step() => step,
             };
-            let wait = match step {
+            let (what, wait) = match step {
                 Ok(Step::Again) => continue,
-                Ok(Step::Wait(wait)) => wait,
+                Ok(Step::Wait(what, wait)) => (what, wait),
                 Ok(Step::End(outcome)) => return Ok(outcome),
                 Err(RunError::Sink(SinkError::Closed)) => return Ok(Outcome::Closed),
-                Err(RunError::Sink(SinkError::Unsettled(why))) => self.go_back(why).await?,
+                Err(RunError::Sink(SinkError::Unsettled(why))) => (Wait::Output, self.go_back(why).await?),
                 Err(error) => return Err(error),
             };
+            self.options.tell(&observer::Step::Waiting(what, wait));
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return self.stop().await,
@@ -194,11 +221,12 @@ impl Runner {
 
     /// One poll, and what follows from it.
     async fn step(&mut self) -> Result<Step, RunError> {
-        let Self { deliveries, source, position, budget, .. } = self;
+        let Self { deliveries, source, position, budget, options, .. } = self;
         let (room, failed) = (deliveries.room(), deliveries.failed());
         let polling = async {
             // The poll waits until the outputs have room: this is all the back-pressure there is.
             let room = room.await?;
+            options.tell(&observer::Step::Polling);
             Ok::<_, RunError>((room, source.poll(position, budget).await))
         };
         let polled = tokio::select! {
@@ -216,8 +244,13 @@ impl Runner {
     }
 
     async fn take(&mut self, batch: Batch, room: Room) -> Result<Step, RunError> {
+        self.options.tell(&observer::Step::Batch(&batch));
+        if self.time_failures.failures() > 0 {
+            let failures = self.time_failures.failures();
+            tracing::info!(source = self.options.name, failures, "the service answers again");
+        }
         self.time_failures.reset();
-        self.observe(&batch);
+        said::batch(&self.options.name, &batch, &self.budget);
         let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
         let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();
         self.position = Position::Resume(Some(batch.checkpoint.clone()));
@@ -230,6 +263,7 @@ impl Runner {
             }
             NextPoll::Now => {
                 tracing::warn!(source = self.options.name, "the component says that there is more, and did not move");
+                self.options.tell(&observer::Step::Stuck);
                 self.source.discard_instance();
                 self.retry(RunError::Stuck).await
             }
@@ -243,7 +277,7 @@ impl Runner {
                 if self.options.range.is_some() {
                     tracing::info!(source = self.options.name, ?wait, "the end of the range can still change; waiting");
                 }
-                Ok(Step::Wait(wait))
+                Ok(Step::Wait(Wait::Schedule, wait))
             }
             NextPoll::Ended => {
                 self.settle().await?;
@@ -256,6 +290,7 @@ impl Runner {
     }
 
     async fn fail(&mut self, failure: Failure) -> Result<Step, RunError> {
+        self.options.tell(&observer::Step::Failed(&failure));
         if let Some(checkpoint) = learned(&failure) {
             self.position = Position::Resume(Some(checkpoint.clone()));
             self.deliveries.learn(checkpoint);
@@ -277,12 +312,13 @@ impl Runner {
         // "At once", said again and again, would ask a service to death that is already too busy.
         let named = delay.after.filter(|after| *after > 0);
         let wait = named.map_or(chosen, Duration::from_nanos);
-        let Fault { code, message, .. } = &delay.fault;
+        let Fault { code, message, hint, status, request_id, .. } = &delay.fault;
         if self.options.once && (wait > LONGEST_WAIT_ONCE || self.time_failures.failures() > PATIENCE) {
             return Err(RunError::Waiting { wait, fault: delay.fault });
         }
-        tracing::warn!(source = self.options.name, code, wait = ?wait, "{message}");
-        Ok(Step::Wait(wait))
+        let (hint, request_id) = (hint.as_deref(), request_id.as_deref());
+        tracing::warn!(source = self.options.name, code, status, request_id, hint, wait = ?wait, "{message}");
+        Ok(Step::Wait(Wait::Service, wait))
     }
 
     fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {
@@ -308,6 +344,7 @@ impl Runner {
     }
 
     async fn lose(&mut self, error: CallError) -> Result<Step, RunError> {
+        self.options.tell(&observer::Step::Lost(&error));
         tracing::warn!(source = self.options.name, hint = error.hint(), "the instance was lost: {error}");
         self.settle().await?;
         self.retry(RunError::Lost(error)).await
@@ -320,7 +357,7 @@ impl Runner {
             self.settle().await?;
             return Err(error);
         }
-        Ok(Step::Wait(wait))
+        Ok(Step::Wait(Wait::Instance, wait))
     }
 
     async fn stop(&mut self) -> Result<Outcome, RunError> {
@@ -355,23 +392,6 @@ impl Runner {
         self.position = position(self.deliveries.go_back().await?, &self.options);
         Ok(wait)
     }
-
-    /// What a batch says to the operator, and where it does not keep to the contract.
-    fn observe(&self, batch: &Batch) {
-        let source = self.options.name.as_str();
-        for notice in &batch.notices {
-            report(source, notice);
-        }
-        for gap in &batch.gaps {
-            let cause = crate::sink::cause(&gap.cause);
-            tracing::warn!(source, cause, kind = gap.kind, "a range was not read: {}", gap.detail);
-        }
-        let bytes: usize = batch.events.iter().map(|event| size(&event.body)).sum();
-        if batch.events.len() > self.budget.max_events as usize || bytes as u64 > self.budget.max_bytes {
-            tracing::warn!(source, events = batch.events.len(), bytes, "the component passed its budget");
-        }
-        tracing::debug!(source, events = batch.events.len(), bytes, counters = ?batch.counters, next = ?batch.next, "batch");
-    }
 }
 
 fn position(checkpoint: Option<String>, options: &RunOptions) -> Position {
@@ -379,24 +399,6 @@ fn position(checkpoint: Option<String>, options: &RunOptions) -> Position {
         (Some(checkpoint), _) => Position::Resume(Some(checkpoint)),
         (None, Some(range)) => Position::Range(range),
         (None, None) => Position::Resume(None),
-    }
-}
-
-/// Tells the operator what a component has to say.
-pub fn report(source: &str, diagnostic: &Diagnostic) {
-    let Diagnostic { level, code, pointer, message, hint } = diagnostic;
-    let (pointer, hint) = (pointer.as_deref(), hint.as_deref());
-    match level {
-        Level::Error => tracing::error!(source, code, pointer, hint, "{message}"),
-        Level::Warning => tracing::warn!(source, code, pointer, hint, "{message}"),
-        Level::Note => tracing::info!(source, code, pointer, hint, "{message}"),
-    }
-}
-
-fn size(payload: &Payload) -> usize {
-    match payload {
-        Payload::Text(text) => text.len(),
-        Payload::Binary(bytes) => bytes.len(),
     }
 }
 

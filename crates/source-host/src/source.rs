@@ -8,6 +8,8 @@ use crate::component::Component;
 use crate::grants::{Grants, Refused};
 use crate::instance::{CallError, Instance};
 use crate::limits::Limits;
+use crate::metered::Metered;
+use crate::observer::Observer;
 use crate::policy::{Denial, Policy};
 use crate::transport::{NoTransport, Transport};
 
@@ -100,6 +102,12 @@ impl Source {
     pub fn new(component: &Component, parts: SourceParts) -> Self {
         let policy = Arc::new(parts.policy.clone());
         Self { component: component.clone(), parts, policy, instance: None, instances: 0 }
+    }
+
+    /// Tells an observer of every request from now on, under this name.
+    pub(crate) fn tell(&mut self, name: &str, observer: &Arc<dyn Observer>) {
+        self.parts.transport = Arc::new(Metered::new(Arc::clone(&self.parts.transport), name, observer));
+        self.discard_instance();
     }
 
     /// Reads on from a position, within a budget.

@@ -7,6 +7,7 @@ mod http;
 mod sinks;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -36,6 +37,8 @@ pub(crate) struct Host {
     pub(crate) limits: Limits,
     pub(crate) budget: Budget,
     pub(crate) in_flight: usize,
+    /// Where metrics are served.
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// A `[[source]]` table.
@@ -92,6 +95,7 @@ struct RawHost {
     max_requests: Option<Spanned<u32>>,
     max_duration: Option<Spanned<String>>,
     in_flight: Option<Spanned<usize>>,
+    listen: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

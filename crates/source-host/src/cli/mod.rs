@@ -5,17 +5,21 @@ mod config;
 mod describe;
 mod duration;
 mod lineage;
+mod listen;
 mod open;
 mod output;
 mod plan;
+mod progress;
 mod report;
 mod run;
 mod secrets;
 mod state;
+mod terminal;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use source_host::Instant;
@@ -125,17 +129,27 @@ pub(crate) fn main() -> ExitCode {
     });
     // A thread may still be stuck in writing to a reader that stopped reading.
     runtime.shutdown_background();
+    // Of a source that was given up.
+    terminal::draw("");
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => report.print(),
     }
 }
 
+/// How logs look, once that is known.
+static LOG: OnceLock<LogFormat> = OnceLock::new();
+
+fn log_is_human() -> bool {
+    !matches!(LOG.get(), Some(LogFormat::Json))
+}
+
 fn start_logs(format: LogFormat) {
+    LOG.get_or_init(|| format);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| terminal::Stderr)
         // Where nobody reads the logs there is nobody to tell either.
         .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
@@ -144,12 +158,6 @@ fn start_logs(format: LogFormat) {
         LogFormat::Human => logs.init(),
         LogFormat::Json => logs.json().init(),
     }
-}
-
-/// Says something on standard error; where nobody listens there is nobody to tell.
-fn say(text: &dyn std::fmt::Display) {
-    use std::io::Write as _;
-    let _nobody_listens = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Writes what a command found out; a reader that went away has seen enough.

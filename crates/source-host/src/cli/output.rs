@@ -88,6 +88,14 @@ impl<'a> Outputs<'a> {
         Ok(Self { outputs, opened: Vec::new() })
     }
 
+    /// Whether events go to standard output.
+    pub(crate) fn use_stdout(arguments: &RunArguments, config: &Config) -> bool {
+        if arguments.out.is_none() && !config.sinks.is_empty() {
+            return config.sinks.iter().any(|sink| matches!(sink.to, To::Stdout(_)));
+        }
+        Kind::of(arguments) == Kind::Stdout
+    }
+
     /// Where one source delivers to.
     pub(crate) fn of(&mut self, source: &SourceTable) -> Sinks {
         let mut sinks = Vec::new();

@@ -1,9 +1,16 @@
 //! How an error looks to a person: what, why, and what to do next.
 
 use std::fmt::{self, Display};
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use source_host::{CallError, Diagnostic, Fault, LoadError, OpenError, RunError, SinkError, StateError, TlsError};
+use serde_json::json;
+use source_host::{
+    CallError, Diagnostic, Fault, Instant, LoadError, OpenError, RunError, SinkError, StateError, TlsError,
+};
+
+use super::terminal::Stderr;
 
 /// An error as a person sees it, with the exit status that it makes.
 #[derive(Clone, Debug)]
@@ -65,9 +72,24 @@ impl Report {
     /// Prints it to standard error and turns into the exit status.
     pub(crate) fn print(&self) -> ExitCode {
         if !self.what.is_empty() {
-            super::say(self);
+            self.tell();
         }
         ExitCode::from(self.status)
+    }
+
+    /// Prints it to standard error, in the form that logs have.
+    pub(crate) fn tell(&self) {
+        let text = if super::log_is_human() { format!("{self}\n") } else { self.to_lines() };
+        // Where nobody listens there is nobody to tell.
+        let _nobody_listens = Stderr.write_all(text.as_bytes());
+    }
+
+    /// One JSON object a line, as log lines are.
+    fn to_lines(&self) -> String {
+        let timestamp = Instant::from(SystemTime::now()).to_string();
+        let fields = json!({ "message": self.what, "causes": self.causes, "hint": self.hint });
+        let line = json!({ "timestamp": timestamp, "level": "ERROR", "fields": fields });
+        self.more.iter().fold(format!("{line}\n"), |lines, report| lines + &report.to_lines())
     }
 
     /// Without the words; they were printed when it happened.

@@ -1,8 +1,13 @@
 //! `source-host run`.
 
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 use std::time::Duration;
 
-use source_host::{CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Outcome, RunOptions, Runner, Tally};
+use source_host::{
+    CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Metrics, Observer, Outcome, RunOptions, Runner,
+    SystemClock, Tally,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -10,11 +15,14 @@ use tokio::task::JoinSet;
 use super::RunArguments;
 use super::config::{Config, SourceTable};
 use super::lineage::lineage;
+use super::listen::Listener;
 use super::open::{Components, Opened, digest, open, tls};
 use super::output::{Kind, Outputs};
+use super::progress::Progress;
 use super::report::Report;
-use super::say;
 
+/// What a source may take beyond the longest call before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long sources may take to stop, so that the program is gone within five seconds.
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -38,6 +46,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
 
     let folder = config.state_folder(arguments.state.as_deref());
     let mut outputs = Outputs::open(&arguments, &config, &tls)?;
+    let observer = observer(&arguments, &config, range).await?;
     let mut runners = Vec::new();
     let mut has_end = true;
     for (table, Opened { source, plan }) in opened {
@@ -54,6 +63,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
             once: arguments.once,
             range,
             forget_at_end: bounded,
+            observer: observer.clone(),
         };
         let runner = Runner::new(source, options, store, outputs.of(table));
         let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
@@ -119,7 +129,7 @@ async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bo
                 complete = false;
                 // At once: the other sources may run for months.
                 let report = Report::from(error).of(&name);
-                say(&report);
+                report.tell();
                 failure.get_or_insert(report.silenced());
             }
         }
@@ -134,6 +144,31 @@ async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bo
             .hint("start it again: it reads on from the stored checkpoint; a JSON array begins anew")),
         None => Ok(()),
     }
+}
+
+/// Who is told what the sources do.
+async fn observer(
+    arguments: &RunArguments,
+    config: &Config,
+    range: Option<(Instant, Instant)>,
+) -> Result<Option<Arc<dyn Observer>>, Report> {
+    let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
+    // Who starts a run with an end sees how it ends; and it may run beside one that has the address.
+    if let Some(address) = config.host.listen.filter(|_| !arguments.once && range.is_none()) {
+        let patience = config.host.limits.call.saturating_add(PATIENCE);
+        let metrics = Arc::new(Metrics::new(Arc::new(SystemClock::default()), patience));
+        tokio::spawn(Listener::bind(address).await?.serve(Arc::clone(&metrics)));
+        observers.push(metrics);
+    }
+    // Events on a terminal are progress enough.
+    let spoilt = io::stdout().is_terminal() && Outputs::use_stdout(arguments, config);
+    if super::log_is_human() && io::stderr().is_terminal() && !spoilt {
+        observers.push(Arc::new(Progress::new(range)));
+    }
+    Ok(match observers.len() {
+        0 => None,
+        _ => Some(Arc::new(observers)),
+    })
 }
 
 fn range(arguments: &RunArguments) -> Result<Option<(Instant, Instant)>, Report> {

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::RunError;
 use super::settle::Settler;
 use crate::bindings::Batch;
+use crate::observer::Step;
 use crate::sink::SinkError;
 
 /// While there is more to read, checkpoints are stored so often; always before a wait.
@@ -169,6 +170,7 @@ async fn obey(
             Ok(None) => return Ok(()),
             Ok(Some(Order::Deliver(batch, room))) => {
                 settler.deliver(&batch).await?;
+                settler.tell(&Step::Delivered(&batch));
                 delivered.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
                 delivered.gaps.fetch_add(batch.gaps.len() as u64, Ordering::Relaxed);
                 settler.delivered(batch.checkpoint);

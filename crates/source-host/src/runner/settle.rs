@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::{RunError, RunOptions};
 use crate::bindings::Batch;
 use crate::checkpoint::{CheckpointStore, StateError, Stored};
+use crate::observer::{Observer, Step};
 use crate::sink::{Sink, SinkError};
 
 /// A sink that several sources deliver to, batch by batch.
@@ -38,6 +39,7 @@ impl FromIterator<(String, SharedSink)> for Sinks {
 /// Delivers batches and stores the checkpoints that they account for.
 pub(super) struct Settler {
     source: String,
+    observer: Option<Arc<dyn Observer>>,
     store: Box<dyn CheckpointStore>,
     sinks: Sinks,
     /// What the state holds, with the identity and the configuration of now.
@@ -77,7 +79,14 @@ impl Settler {
         }
         stored.identity.clone_from(&options.identity);
         stored.config_digest.clone_from(&options.config_digest);
-        let mut settler = Self { source: options.name.clone(), store, sinks, stored, pending: None };
+        let mut settler = Self {
+            source: options.name.clone(),
+            observer: options.observer.clone(),
+            store,
+            sinks,
+            stored,
+            pending: None,
+        };
         settler.resume().await?;
         Ok(settler)
     }
@@ -108,16 +117,35 @@ impl Settler {
         if batch.events.is_empty() && batch.gaps.is_empty() {
             return Ok(());
         }
-        let source = &self.source;
-        match &self.sinks.0[..] {
-            [(_, sink)] => sink.lock().await.deliver(source, batch).await,
-            sinks => {
-                let deliver = |(_, sink): &'_ (String, SharedSink)| {
-                    let sink = Arc::clone(sink);
-                    async move { sink.lock().await.deliver(source, batch).await }
-                };
-                try_join_all(sinks.iter().map(deliver)).await.map(drop)
+        let (source, observer) = (&self.source, self.observer.as_ref());
+        let taken = |sink: &str| {
+            if let Some(observer) = observer {
+                observer.observe(source, &Step::Taken(sink));
             }
+        };
+        match &self.sinks.0[..] {
+            [(name, sink)] => {
+                sink.lock().await.deliver(source, batch).await?;
+                taken(name);
+            }
+            sinks => {
+                let deliver = |(name, sink): &'_ (String, SharedSink)| {
+                    let (name, sink) = (name.clone(), Arc::clone(sink));
+                    async move {
+                        sink.lock().await.deliver(source, batch).await?;
+                        taken(&name);
+                        Ok::<_, SinkError>(())
+                    }
+                };
+                try_join_all(sinks.iter().map(deliver)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&self, step: &Step<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(&self.source, step);
         }
     }
 
@@ -140,6 +168,7 @@ impl Settler {
             next.account(name, sink.account(&self.source));
         }
         self.store.store(&next).await?;
+        self.tell(&Step::Stored);
         self.stored = next;
         self.pending = None;
         Ok(())

@@ -12,6 +12,7 @@ mod http_sink;
 mod library;
 mod live;
 mod loading;
+mod operation;
 mod outcomes;
 mod process;
 mod server;

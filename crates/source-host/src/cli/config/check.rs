@@ -1,6 +1,7 @@
 //! From what is written to what is meant.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -116,7 +117,17 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
         },
         budget,
         in_flight: problems.at_least(raw.in_flight, 1, RunOptions::IN_FLIGHT),
+        listen: raw.listen.and_then(|raw| listen(&raw, problems)),
     }
+}
+
+fn listen(raw: &Spanned<String>, problems: &mut Problems) -> Option<SocketAddr> {
+    let address = raw.get_ref().parse().ok();
+    if address.is_none() {
+        let message = format!("`{}` is no address: write it as 127.0.0.1:9600 or [::1]:9600", raw.get_ref());
+        problems.add(raw.span(), message);
+    }
+    address
 }
 
 fn max_bytes(raw: Option<Spanned<u64>>, problems: &mut Problems) -> u64 {
