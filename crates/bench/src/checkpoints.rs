@@ -11,7 +11,7 @@ use source_host::{
 };
 
 use crate::component::{NAME, TimedStore, open, runtime};
-use crate::config::{self, BUDGET};
+use crate::config::{self, LARGE};
 use crate::sample::{Stopwatch, tell};
 use crate::{Batches, Contestant};
 
@@ -25,11 +25,11 @@ const STORE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn run(batches: &Batches) -> anyhow::Result<()> {
     let Contestant { component, port, since, .. } = &batches.contestant;
     let members = format!(r#","start":"{}","slice":"PT5M","overlap":"PT3H""#, Tick(*since));
-    let budget = Budget { max_events: batches.max_events, ..BUDGET };
+    let budget = Budget { max_events: batches.max_events, ..LARGE };
     let folder = tempfile::tempdir()?;
     let mut store = TimedStore::new(FileStore::open(folder.path(), NAME, &Lineage::Running)?);
     runtime()?.block_on(async {
-        let (mut source, _) = open(&component.component, &config::source(*port, &members)).await?;
+        let (mut source, _) = open(component, &config::source(*port, &members)).await?;
         tokio::spawn(async move {
             let mut sink = LinesSink::stdout(Shape::Enveloped);
             let mut position = Position::Resume(None);

@@ -1,7 +1,6 @@
 //! The component in the host library, as `source-host run --since --until` has it: plan, policy, the network, NDJSON to
 //! stdout, and a state file.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +27,7 @@ pub(crate) fn run(contestant: &Contestant) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let store = FileStore::open(folder.path(), NAME, &Lineage::Running)?;
     runtime()?.block_on(async {
-        let (source, plan) = open(&component.component, &config::source(*port, "")).await?;
+        let (source, plan) = open(component, &config::source(*port, "")).await?;
         let options = RunOptions {
             name: NAME.to_owned(),
             identity: plan.identity,
@@ -68,8 +67,12 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// A source on the network, allowed to reach what it plans on the bench's server.
-pub(crate) async fn open(component: &Path, config: &str) -> anyhow::Result<(Source, AccessPlan)> {
-    let component = Engine::new().map_err(wasm)?.load(component)?;
+pub(crate) async fn open(component: &crate::Component, config: &str) -> anyhow::Result<(Source, AccessPlan)> {
+    let engine = Engine::new().map_err(wasm)?;
+    let component = match &component.cache {
+        Some(cache) => engine.load_cached(&component.component, cache)?,
+        None => engine.load(&component.component)?,
+    };
     let limits = Limits::default();
     let plan = Source::plan(&component, config, &limits)
         .await?

@@ -1,11 +1,13 @@
 //! What every contestant is configured with.
 
 use defender_core::tick::Tick;
-use source_host::{Budget, Instant};
+use source_host::{Budget, Instant, RunOptions};
 
 /// A poll as `source-host run` has it where nothing else is configured.
-pub(crate) const BUDGET: Budget =
-    Budget { max_events: 2_000, max_bytes: 8 << 20, max_requests: 50, max_duration: 60_000_000_000 };
+pub(crate) const BUDGET: Budget = RunOptions::BUDGET;
+
+/// A poll that brings many events, so that few of them carry a checkpoint.
+pub(crate) const LARGE: Budget = Budget { max_events: 2_000, max_bytes: 8 << 20, ..BUDGET };
 
 /// A source that reads from the bench's server; `members` are added, each with a comma before it.
 pub(crate) fn source(port: u16, members: &str) -> String {

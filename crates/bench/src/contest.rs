@@ -6,7 +6,10 @@ use crate::sample::{Sample, median};
 
 /// What each contestant took, round by round.
 pub(crate) struct Contest {
+    /// With code that an earlier start compiled.
     pub(crate) component: Vec<Sample>,
+    /// At the first start, which compiles.
+    pub(crate) first: Sample,
     pub(crate) native: Vec<Sample>,
     /// None where curl or jq is not installed.
     pub(crate) jq: Option<Vec<Sample>>,
@@ -18,15 +21,14 @@ pub(crate) fn missing() -> Vec<&'static str> {
 }
 
 /// Runs the rounds. One before them, which is not counted, lets the server and the caches warm up.
-pub(crate) fn run(server: &Server, suite: &Suite) -> anyhow::Result<Contest> {
+pub(crate) fn run(server: &Server, suite: &Suite, cache: &str) -> anyhow::Result<Contest> {
     let with_jq = missing().is_empty();
-    let mut contest = Contest { component: Vec::new(), native: Vec::new(), jq: with_jq.then(Vec::new) };
-    for round in 0..=suite.rounds {
-        let component = complete(server.run("component", &suite.component, &[])?, suite.detections)?;
-        let native = complete(server.run("native", &suite.component, &[])?, suite.detections)?;
-        if round == 0 {
-            continue;
-        }
+    let component = || complete(server.run("component", &suite.component, &["--cache", cache])?, suite.detections);
+    let native = || complete(server.run("native", &suite.component, &[])?, suite.detections);
+    let (first, _) = (component()?, native()?);
+    let mut contest = Contest { component: Vec::new(), first, native: Vec::new(), jq: with_jq.then(Vec::new) };
+    for round in 1..=suite.rounds {
+        let (component, native) = (component()?, native()?);
         contest.component.push(component);
         contest.native.push(native);
         if let Some(samples) = &mut contest.jq {

@@ -108,6 +108,9 @@ pub(crate) struct Component {
     /// The component
     #[arg(long, default_value = "target/defender_source.wasm")]
     component: PathBuf,
+    /// The folder of compiled code; without it the component is compiled
+    #[arg(long)]
+    cache: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -118,8 +121,8 @@ fn main() -> ExitCode {
         Some(Part::Component(contestant)) => component::run(&contestant),
         Some(Part::Native(contestant)) => native::run(&contestant),
         Some(Part::Checkpoints(batches)) => checkpoints::run(&batches),
-        Some(Part::Start(Component { component })) => start::run(&component),
-        Some(Part::Quiet(Component { component })) => quiet::run(&component),
+        Some(Part::Start(Component { component, .. })) => start::run(&component),
+        Some(Part::Quiet(Component { component, .. })) => quiet::run(&component),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,12 @@
 //! A compiled component of the contract.
 
+use std::io;
+use std::path::Path;
+
 use wasmtime::component::types::ComponentItem;
 
 use crate::bindings::SourceHostPre;
+use crate::cache;
 use crate::engine::{Engine, LoadError};
 use crate::instance::State;
 
@@ -32,6 +36,10 @@ impl Precompiled {
     pub fn size(&self) -> usize {
         self.0.len()
     }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Component {
@@ -51,6 +59,35 @@ impl Component {
         let component =
             component.map_err(|error| LoadError::Mismatch { name: name.to_owned(), reason: format!("{error:#}") })?;
         Self::link(engine, name, &component)
+    }
+
+    /// What stands in a file of a cache that nobody else can write to; none where that is of no use.
+    pub(crate) fn cached(engine: &Engine, name: &str, file: &Path) -> Option<Result<Self, LoadError>> {
+        match cache::why_not(file) {
+            Ok(None) => {}
+            Ok(Some(reason)) => {
+                tracing::warn!("compiled code is not taken from the cache: {reason}");
+                return None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::debug!(file = %file.display(), "compiled code is not taken from the cache: {error}");
+                return None;
+            }
+        }
+        // Mapped, so that only what runs takes memory.
+        #[expect(
+            unsafe_code,
+            reason = "sound for a file that `serialize` made, and none but this user can have made it"
+        )]
+        let component = unsafe { wasmtime::component::Component::deserialize_file(engine.wasmtime(), file) };
+        match component {
+            Ok(component) => Some(Self::link(engine, name, &component)),
+            Err(error) => {
+                tracing::warn!(file = %file.display(), "the cached code is of no use, so {name} is compiled again: {error:#}");
+                None
+            }
+        }
     }
 
     fn link(engine: &Engine, name: &str, component: &wasmtime::component::Component) -> Result<Self, LoadError> {

@@ -10,6 +10,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings as wasi;
 
+use crate::cache::Cache;
 use crate::component::{Component, Precompiled};
 use crate::instance::State;
 use crate::outgoing;
@@ -122,6 +123,29 @@ impl Engine {
     pub fn load(&self, path: &Path) -> Result<Component, LoadError> {
         let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
         self.load_bytes(&path.display().to_string(), &bytes)
+    }
+
+    /// As [`load`](Self::load), but takes compiled code from a folder, and leaves it there where it had to compile. The
+    /// folder is made where there is none, with the mode 0700; one that others than this user may use is not trusted, and
+    /// nothing is taken from it. A cache that is of no use costs the compiling and is no error.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_cached(&self, path: &Path, folder: &Path) -> Result<Component, LoadError> {
+        let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+        let name = path.display().to_string();
+        let Some(cache) = Cache::open(folder) else { return self.load_bytes(&name, &bytes) };
+        let file = cache.file(self.wasmtime(), &bytes);
+        if let Some(component) = Component::cached(self, &name, &file) {
+            return component;
+        }
+        let component = self.load_bytes(&name, &bytes)?;
+        match component.precompile() {
+            Ok(code) => cache.keep(&file, code.bytes()),
+            Err(error) => tracing::debug!("the compiled code is not kept: {error:#}"),
+        }
+        Ok(component)
     }
 
     /// As [`load`](Self::load), of bytes that are at hand; `name` is what errors call them.

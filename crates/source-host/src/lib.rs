@@ -15,6 +15,7 @@
 mod backoff;
 mod bindings;
 mod body;
+mod cache;
 mod checkpoint;
 mod clock;
 mod component;

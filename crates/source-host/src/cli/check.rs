@@ -13,7 +13,7 @@ use super::report::{Report, sentence};
 pub(crate) async fn check(path: &Path) -> Result<(), Report> {
     let config = Config::load(path)?;
     let tls = tls(&config)?;
-    let mut components = Components::new()?;
+    let mut components = Components::new(config.host.cache.clone())?;
     let mut problems = Vec::new();
     for table in &config.sources {
         let name = &table.name;

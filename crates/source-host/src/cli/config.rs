@@ -33,6 +33,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) state: Option<PathBuf>,
+    /// Where compiled code is kept.
+    pub(crate) cache: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) budget: Budget,
@@ -82,6 +84,7 @@ struct RawFile {
 #[serde(deny_unknown_fields)]
 struct RawHost {
     state: Option<PathBuf>,
+    cache: Option<Spanned<toml::Value>>,
     ca_file: Option<PathBuf>,
     memory_bytes: Option<Spanned<usize>>,
     call_timeout: Option<Spanned<String>>,

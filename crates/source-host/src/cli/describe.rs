@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use serde_json::json;
 use source_host::{Limits, Source};
 
-use super::open::Components;
+use super::open::{Components, default_cache};
 use super::plan::parsed;
 use super::print;
 use super::report::Report;
 
 /// Prints what a component says of itself, as one JSON object.
 pub(crate) async fn describe(component: Option<PathBuf>) -> Result<(), Report> {
-    let component = Components::new()?.load(component.as_deref())?;
+    let component = Components::new(default_cache())?.load(component.as_deref())?;
     let described = Source::describe(&component, &Limits::default()).await?;
     let document = json!({
         "name": described.name,

@@ -19,14 +19,16 @@ const BUILT_IN: &str = "defender_source.wasm";
 /// Compiles each component once.
 pub(crate) struct Components {
     engine: Engine,
+    cache: Option<PathBuf>,
     compiled: BTreeMap<PathBuf, Component>,
 }
 
 impl Components {
-    pub(crate) fn new() -> Result<Self, Report> {
+    /// None is compiled yet. `cache` is the folder where compiled code is kept from one start to the next.
+    pub(crate) fn new(cache: Option<PathBuf>) -> Result<Self, Report> {
         let engine =
             Engine::new().map_err(|error| Report::failed("this machine cannot run WebAssembly").because(error))?;
-        Ok(Self { engine, compiled: BTreeMap::new() })
+        Ok(Self { engine, cache, compiled: BTreeMap::new() })
     }
 
     pub(crate) fn load(&mut self, path: Option<&Path>) -> Result<Component, Report> {
@@ -34,10 +36,20 @@ impl Components {
         if let Some(component) = self.compiled.get(&path) {
             return Ok(component.clone());
         }
-        let component = self.engine.load(&path)?;
+        let component = match &self.cache {
+            Some(cache) => self.engine.load_cached(&path, cache)?,
+            None => self.engine.load(&path)?,
+        };
         self.compiled.insert(path, component.clone());
         Ok(component)
     }
+}
+
+/// Where compiled code is kept if nothing else is said; none where this user has no folder for such things.
+pub(crate) fn default_cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    Some(caches.join("source-host"))
 }
 
 /// Beside the executable, or above it, where cargo leaves the executable one folder deeper than `make` the component.

@@ -14,7 +14,7 @@ use super::secrets::{Secrets, config_json};
 /// Prints one JSON object a source. Needs no secret and no network.
 pub(crate) async fn plan(path: &Path) -> Result<(), Report> {
     let config = Config::load(path)?;
-    let mut components = Components::new()?;
+    let mut components = Components::new(config.host.cache.clone())?;
     let mut problems = Vec::new();
     for table in &config.sources {
         let of = |report: Report| report.of(&table.name);

@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let config = Config::load(&arguments.config.path)?;
     let range = range(&arguments)?;
     let tls = tls(&config)?;
-    let mut components = Components::new()?;
+    let mut components = Components::new(config.host.cache.clone())?;
 
     // Everything is checked before anything is written.
     let mut opened = Vec::new();

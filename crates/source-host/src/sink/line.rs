@@ -1,6 +1,6 @@
 //! Events and gaps as lines of JSON.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::bindings::{Batch, Event, Gap, GapCause, Instant, Payload};
 use crate::timestamp::Rfc3339;
@@ -104,7 +104,9 @@ fn push_bare(out: &mut Vec<u8>, event: &Event) {
 
 /// Appends a record as it is, on one line: line breaks outside of strings go, and nothing else does.
 fn push_json(out: &mut Vec<u8>, bytes: &[u8]) {
-    if !bytes.contains(&b'\n') && !bytes.contains(&b'\r') {
+    // By block, so that the comparisons are those of vectors.
+    let has_break = |block: &[u8]| block.iter().fold(false, |found, byte| found | matches!(byte, b'\n' | b'\r'));
+    if !bytes.chunks(64).any(has_break) {
         return out.extend_from_slice(bytes);
     }
     let start = out.len();
@@ -135,10 +137,8 @@ fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Instant>) {
     out.extend_from_slice(name.as_bytes());
     match time {
         Some(time) => {
-            let mut text = String::with_capacity(32);
-            // Writing to a string does not fail.
-            let _ = write!(text, "\"{}\"", Rfc3339(time));
-            out.extend_from_slice(text.as_bytes());
+            // Writing to a vector does not fail.
+            let _ = write!(out, "\"{}\"", Rfc3339(time));
         }
         None => out.extend_from_slice(b"null"),
     }

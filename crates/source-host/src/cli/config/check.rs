@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::sinks;
 use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretFrom, SourceTable};
 use crate::cli::duration;
+use crate::cli::open::default_cache;
 
 /// What is wrong, and where in the text.
 pub(super) struct Problem {
@@ -106,6 +107,7 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
     }
     Host {
         state: raw.state.map(|path| folder.join(path)),
+        cache: cache(raw.cache, folder, problems),
         ca_file: raw.ca_file.map(|path| folder.join(path)),
         limits: Limits {
             memory_bytes: problems.at_least(raw.memory_bytes, 4 << 20, limits.memory_bytes),
@@ -128,6 +130,18 @@ fn listen(raw: &Spanned<String>, problems: &mut Problems) -> Option<SocketAddr> 
         problems.add(raw.span(), message);
     }
     address
+}
+
+fn cache(raw: Option<Spanned<toml::Value>>, folder: &Path, problems: &mut Problems) -> Option<PathBuf> {
+    let Some(raw) = raw else { return default_cache() };
+    match raw.get_ref() {
+        toml::Value::String(path) => Some(folder.join(path)),
+        toml::Value::Boolean(false) => None,
+        _ => {
+            problems.add(raw.span(), "`cache` is a folder, or false where compiled code is not to be kept".to_owned());
+            None
+        }
+    }
 }
 
 fn max_bytes(raw: Option<Spanned<u64>>, problems: &mut Problems) -> u64 {

@@ -83,7 +83,7 @@ pub(super) fn export(meant: &Meant, out: Option<&Path>) -> Result<(), Report> {
 pub(super) async fn import(meant: &Meant, from: &Path, force: bool) -> Result<(), Report> {
     let document = parse(from, &text(from)?)?;
     let chosen = choose(meant, document.states, from)?;
-    let mut components = Components::new()?;
+    let mut components = Components::new(meant.config.host.cache.clone())?;
     let mut held = Vec::new();
     for (table, states) in chosen {
         let source = &table.name;
