@@ -44,7 +44,8 @@ pub(crate) fn run(suite: &Suite) -> anyhow::Result<()> {
     drop(server);
 
     let server = Server::start(FEW, past, HOUR)?;
-    let few = (0..MEMORY_ROUNDS).map(|_| complete(server.run("component", &suite.component, &["--cache", cache])?, FEW));
+    let few =
+        (0..MEMORY_ROUNDS).map(|_| complete(server.run("component", &suite.component, &["--cache", cache])?, FEW));
     print!("{}", memory(&few.collect::<anyhow::Result<Vec<_>>>()?, &contest, suite));
     drop(server);
 
