@@ -65,7 +65,8 @@ impl Ledger {
             Some(file) if known(&account, &file, path)? => {
                 lock(&file, path)?;
                 if cut(settings, path, &file, account.length)? {
-                    return Ok(Self::of(file, account.writer, account.number, account.length, account.begun));
+                    let Account { number, length, begun, writer, .. } = account;
+                    return Ok(Self::of(file, writer, number, length, begun));
                 }
                 drop(file);
             }
@@ -76,7 +77,7 @@ impl Ledger {
                  not written again; what was not may stand in the other file too"
             ),
         }
-        Self::adopt(settings, None, now)
+        Self::adopt(settings, Some(account.writer), now)
     }
 
     /// A file was given up for a new one since the account was stored, and the one that was accounted for ends early.
