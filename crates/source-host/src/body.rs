@@ -6,8 +6,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
+
+/// A body as a whole, its trailers left out; `too_large` where it has more than `limit` bytes.
+pub(crate) async fn whole(mut body: WasiBody, limit: usize, too_large: Error) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else { continue };
+        if piece.len() > limit - bytes.len() {
+            return Err(too_large);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
 
 /// A body that fails when it grows too large or stalls.
 pub(crate) struct GuardedBody {

@@ -107,7 +107,16 @@ impl Engine {
     ///
     /// The machine cannot run WebAssembly, or has no thread left.
     pub fn new() -> wasmtime::Result<Self> {
-        let mut config = wasmtime::Config::new();
+        Self::with_config(wasmtime::Config::new())
+    }
+
+    /// The same with settings of wasmtime's own, such as where memories come from. What this library depends on is set
+    /// whatever they say.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or settings that do not go together.
+    pub fn with_config(mut config: wasmtime::Config) -> wasmtime::Result<Self> {
         config.wasm_component_model(true).epoch_interruption(true);
         let engine = wasmtime::Engine::new(&config)?;
         let linker = link(&engine)?;

@@ -8,6 +8,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::body::GuardedBody;
 use crate::limits::Limits;
 use crate::policy::{Denial, Policy};
+use crate::secrets::{Refusal, Vault};
 use crate::transport::{Timeouts, Transport};
 
 /// What one instance's requests were, as the host saw it.
@@ -18,15 +19,18 @@ struct Traffic {
     /// How many one call may make.
     allowed: u32,
     denials: Vec<Denial>,
+    /// Why a secret was not there.
+    missing: Option<Denial>,
 }
 
 /// Denials kept for the operator; a component that asks for more in one call says nothing new.
 const KEPT_DENIALS: usize = 8;
 
-/// Policy, limits and transport of one instance.
+/// Policy, secrets, limits and transport of one instance.
 #[derive(Clone)]
 pub(crate) struct Hooks {
     policy: Arc<Policy>,
+    vault: Option<Arc<Vault>>,
     transport: Arc<dyn Transport>,
     timeouts: Timeouts,
     header_bytes: usize,
@@ -37,10 +41,27 @@ pub(crate) struct Hooks {
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Done), Error>;
 
+impl Traffic {
+    fn deny(&mut self, host: Option<&str>, denial: Denial) -> Error {
+        // The path and the query may hold what is nobody's business.
+        tracing::warn!(host, hint = denial.hint.as_deref(), "request refused: {denial}");
+        if self.denials.len() < KEPT_DENIALS {
+            self.denials.push(denial);
+        }
+        Error::HttpRequestDenied
+    }
+}
+
 impl Hooks {
-    pub(crate) fn new(policy: Arc<Policy>, transport: Arc<dyn Transport>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        vault: Option<Arc<Vault>>,
+        transport: Arc<dyn Transport>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             policy,
+            vault,
             transport,
             timeouts: limits.timeouts,
             header_bytes: limits.header_bytes,
@@ -51,7 +72,7 @@ impl Hooks {
 
     /// Begins a call that may make so many requests.
     pub(crate) fn begin(&self, allowed: u32) {
-        *self.traffic() = Traffic { requests: 0, allowed, denials: Vec::new() };
+        *self.traffic() = Traffic { allowed, ..Traffic::default() };
     }
 
     /// How many requests the call made, refused ones included.
@@ -62,6 +83,11 @@ impl Hooks {
     /// Why requests of this call were refused.
     pub(crate) fn denials(&self) -> Vec<Denial> {
         self.traffic().denials.clone()
+    }
+
+    /// Why a secret of a request of this call was not there.
+    pub(crate) fn missing_secret(&self) -> Option<Denial> {
+        self.traffic().missing.clone()
     }
 
     // A thread that panicked while it counted leaves a count that is still one.
@@ -79,16 +105,31 @@ impl Hooks {
             self.policy.check(uri)
         };
         let Err(denial) = verdict else { return Ok(()) };
-        // The path and the query may hold what is nobody's business.
-        tracing::warn!(host = uri.host(), hint = denial.hint.as_deref(), "request refused: {denial}");
-        if traffic.denials.len() < KEPT_DENIALS {
-            traffic.denials.push(denial);
+        Err(traffic.deny(uri.host(), denial))
+    }
+
+    fn refuse(&self, host: Option<&str>, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Denied(denial) => self.traffic().deny(host, denial),
+            Refusal::Missing(denial) => {
+                self.traffic().missing = Some(denial);
+                // Where secrets are kept is not the component's business.
+                Error::InternalError(Some("the host cannot read a secret of this source now".to_owned()))
+            }
+            Refusal::Failed(error) => error,
         }
-        Err(Error::HttpRequestDenied)
     }
 
     async fn exchange(self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {
         self.admit(request.uri())?;
+        let Some(vault) = self.vault.clone() else { return self.transmit(request, timeouts).await };
+        let host = request.uri().host().map(str::to_owned);
+        let (request, sent) = vault.fill(request).await.map_err(|refusal| self.refuse(host.as_deref(), refusal))?;
+        let (response, done) = self.transmit(request, timeouts).await?;
+        Ok((vault.receive(response, &sent).await?, done))
+    }
+
+    async fn transmit(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {
         let head = timeouts.connect.saturating_add(timeouts.first_byte);
         let response = tokio::time::timeout(head, self.transport.send(request, timeouts))
             .await

@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::hooks::Hooks;
 use crate::limits::{Limiter, Limits};
 use crate::policy::{Denial, Policy};
+use crate::secrets::Vault;
 use crate::transport::Transport;
 
 /// Requests that a probe may make; a poll's number is in its budget.
@@ -147,6 +148,18 @@ impl Instance {
         clock: Arc<dyn Clock>,
         limits: &Limits,
     ) -> Result<Self, CallError> {
+        Self::with_secrets(component, policy, None, transport, clock, limits).await
+    }
+
+    /// One whose configuration holds placeholders.
+    pub(crate) async fn with_secrets(
+        component: &Component,
+        policy: Arc<Policy>,
+        vault: Option<Arc<Vault>>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        limits: &Limits,
+    ) -> Result<Self, CallError> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let mut http = WasiHttpCtx::new();
@@ -154,7 +167,7 @@ impl Instance {
         http.set_field_size_limit(limits.header_bytes.saturating_mul(2));
         let wasi =
             WasiCtxBuilder::new().wall_clock(GuestClock(Arc::clone(&clock))).monotonic_clock(GuestClock(clock)).build();
-        let hooks = Hooks::new(policy, transport, limits);
+        let hooks = Hooks::new(policy, vault, transport, limits);
         let limiter = Limiter::new(limits.memory_bytes);
         let mut store = Store::new(component.engine().wasmtime(), State { table, wasi, http, hooks, limiter });
         store.limiter(|state| &mut state.limiter);
@@ -246,6 +259,11 @@ impl Instance {
     #[must_use]
     pub fn denials(&self) -> Vec<Denial> {
         self.store.data().hooks.denials()
+    }
+
+    /// Why a secret of a request of the last call was not there.
+    pub(crate) fn missing_secret(&self) -> Option<Denial> {
+        self.store.data().hooks.missing_secret()
     }
 
     /// Whether it can still be called.

@@ -32,6 +32,7 @@ mod origin;
 mod outgoing;
 mod policy;
 mod runner;
+mod secrets;
 mod sink;
 mod source;
 mod state;
@@ -55,6 +56,7 @@ pub use observer::{Observer, Step, Wait};
 pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
 pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Sinks, Tally, report, share};
+pub use secrets::{Misplanned, SecretSource, SecretValue, Secrets, Vault};
 pub use sink::{
     ArraySink, CsvSink, DeadLetters, FileSink, FluentSettings, FluentSink, HttpForm, HttpSettings, HttpSink, LinesSink,
     Rotation, Shape, Sink, SinkError, batch_lines,

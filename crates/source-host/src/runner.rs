@@ -15,6 +15,7 @@ use crate::backoff::Backoff;
 use crate::bindings::{AccessPlan, Batch, Budget, Delay, Failure, Fault, Instant, NextPoll, Position};
 use crate::instance::CallError;
 use crate::observer::{self, Observer, Wait};
+use crate::policy::Denial;
 use crate::sink::SinkError;
 use crate::source::Source;
 use deliveries::{Deliveries, Room};
@@ -300,6 +301,9 @@ impl Runner {
         if let Some(denial) = self.source.denials().into_iter().next() {
             return Err(RunError::Denied(denial));
         }
+        if let Some(missing) = self.source.missing_secret() {
+            return self.wait_for_secret(missing);
+        }
         match failure {
             Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
             Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
@@ -319,6 +323,16 @@ impl Runner {
         let (hint, request_id) = (hint.as_deref(), request_id.as_deref());
         tracing::warn!(source = self.options.name, code, status, request_id, hint, wait = ?wait, "{message}");
         Ok(Step::Wait(Wait::Service, wait))
+    }
+
+    /// Whoever replaces a secret may be half-way, whatever the component makes of it.
+    fn wait_for_secret(&mut self, missing: Denial) -> Result<Step, RunError> {
+        if self.options.once {
+            return Err(RunError::Secret(missing));
+        }
+        let wait = self.time_failures.next();
+        tracing::warn!(source = self.options.name, hint = missing.hint.as_deref(), ?wait, "{missing}");
+        Ok(Step::Wait(wait))
     }
 
     fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::observer::Observer;
 use crate::policy::{Denial, Policy};
+use crate::secrets::{Misplanned, Vault};
 use crate::transport::{NoTransport, Transport};
 
 /// What a source is made of besides its component.
@@ -36,6 +37,9 @@ pub enum OpenError {
     /// It plans to reach more than was granted.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// It cannot be given its secrets.
+    #[error(transparent)]
+    Secrets(#[from] Misplanned),
     /// The component failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -54,6 +58,7 @@ pub struct Source {
     component: Component,
     parts: SourceParts,
     policy: Arc<Policy>,
+    vault: Option<Arc<Vault>>,
     instance: Option<Instance>,
     instances: u64,
 }
@@ -101,7 +106,14 @@ impl Source {
     #[must_use]
     pub fn new(component: &Component, parts: SourceParts) -> Self {
         let policy = Arc::new(parts.policy.clone());
-        Self { component: component.clone(), parts, policy, instance: None, instances: 0 }
+        Self { component: component.clone(), parts, policy, vault: None, instance: None, instances: 0 }
+    }
+
+    /// The same with secrets for which its configuration holds placeholders.
+    #[must_use]
+    pub fn with_secrets(mut self, vault: Vault) -> Self {
+        self.vault = (!vault.is_empty()).then(|| Arc::new(vault));
+        self
     }
 
     /// Tells an observer of every request from now on, under this name.
@@ -155,6 +167,12 @@ impl Source {
         self.instance.as_ref().map_or_else(Vec::new, Instance::denials)
     }
 
+    /// Why a secret that a request of the last call should have carried was not there. The next call may find it.
+    #[must_use]
+    pub fn missing_secret(&self) -> Option<Denial> {
+        self.instance.as_ref().and_then(Instance::missing_secret)
+    }
+
     async fn revive(&mut self) -> Result<(), CallError> {
         if self.instance.as_ref().is_some_and(Instance::is_alive) {
             return Ok(());
@@ -162,7 +180,11 @@ impl Source {
         self.instance = None;
         let SourceParts { transport, clock, limits, .. } = &self.parts;
         let (policy, transport, clock) = (Arc::clone(&self.policy), Arc::clone(transport), Arc::clone(clock));
-        self.instance = Some(Instance::new(&self.component, policy, transport, clock, limits).await?);
+        let vault = self.vault.clone();
+        if let Some(vault) = &vault {
+            vault.forget_tokens();
+        }
+        self.instance = Some(Instance::with_secrets(&self.component, policy, vault, transport, clock, limits).await?);
         self.instances += 1;
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
             }
             Ok(Err(failure)) => {
                 let mut report = Report::from(RunError::from(failure));
-                for denial in opened.source.denials() {
+                for denial in opened.source.denials().into_iter().chain(opened.source.missing_secret()) {
                     report = report.because(denial);
                 }
                 problems.push(report.of(name));

@@ -49,7 +49,7 @@ pub(crate) struct SourceTable {
     pub(crate) name: String,
     pub(crate) component: Option<PathBuf>,
     pub(crate) config: toml::Table,
-    pub(crate) secrets: BTreeMap<String, SecretFrom>,
+    pub(crate) secrets: BTreeMap<String, SecretEntry>,
     pub(crate) allow: Vec<Origin>,
     /// The names of its sinks; all of them where it names none.
     pub(crate) sinks: Option<Vec<String>>,
@@ -61,8 +61,16 @@ impl SourceTable {
     }
 }
 
-/// Where a secret comes from.
+/// A line under `secrets`.
 #[derive(Debug)]
+pub(crate) struct SecretEntry {
+    pub(crate) from: SecretFrom,
+    /// Whether the component gets the value itself.
+    pub(crate) exposed: bool,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug)]
 pub(crate) enum SecretFrom {
     Env(String),
     File(PathBuf),
@@ -120,6 +128,8 @@ struct RawSource {
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
+    /// For members of a configuration only.
+    expose: Option<bool>,
 }
 
 impl Config {

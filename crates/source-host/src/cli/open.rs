@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use source_host::{
-    AccessPlan, Component, Engine, Grants, LiveTransport, Policy, Source, SourceParts, SystemClock, Tls,
+    AccessPlan, Component, Engine, Grants, LiveTransport, OpenError, Policy, Secrets, Source, SourceParts, SystemClock,
+    Tls,
 };
 
 use super::config::{Config, SourceTable};
 use super::report::Report;
-use super::secrets::{Secrets, config_json};
+use super::secrets::config_with_secrets;
 
 /// The component that is used where none is named.
 const BUILT_IN: &str = "defender_source.wasm";
@@ -80,14 +81,34 @@ pub(crate) async fn open(
 ) -> Result<Opened, Report> {
     let of = |report: Report| report.of(&table.name);
     let component = components.load(table.component.as_deref()).map_err(of)?;
-    let json = config_json(table, Secrets::Real)?;
+    let (json, secrets) = config_with_secrets(table)?;
     let limits = &config.host.limits;
-    let (plan, policy) =
-        Source::review(&component, &json, &grants(table), limits).await.map_err(|error| of(error.into()))?;
+    let reviewed = Source::review(&component, &json, &grants(table), limits).await;
+    let (plan, policy) = reviewed.map_err(|error| of(about_placeholder(error, &secrets)))?;
+    let vault = secrets.planned(&plan, &policy).map_err(|error| of(OpenError::from(error).into()))?;
     for note in &plan.notes {
         source_host::report(&table.name, note);
     }
-    Ok(Opened { source: connect(&component, json, policy, tls, config), plan })
+    Ok(Opened { source: connect(&component, json, policy, tls, config).with_secrets(vault), plan })
+}
+
+/// A component that finds fault with what stands in place of a secret is meant to see the value.
+fn about_placeholder(error: OpenError, secrets: &Secrets) -> Report {
+    let blamed = match &error {
+        OpenError::Config(problems) => problems.iter().find_map(|problem| {
+            let pointer = problem.pointer.as_deref()?;
+            secrets.holds(pointer).then(|| pointer.trim_start_matches('/').to_owned())
+        }),
+        _ => None,
+    };
+    let report = Report::from(error);
+    match blamed {
+        Some(member) => report.hint(format!(
+            "`{member}` holds a placeholder, as every member under `secrets` does; if it is none, add `expose = true`: \
+             {member} = {{ env = \"NAME\", expose = true }}"
+        )),
+        None => report,
+    }
 }
 
 /// Microsoft's hosts, and what the operator allows beyond them.

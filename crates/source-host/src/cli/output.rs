@@ -174,7 +174,7 @@ fn http(name: &str, table: &HttpTable, once: bool, tls: &Tls) -> Result<HttpSink
                 value
             }
             HeaderFrom::Secret(from) => {
-                let text = secrets::read(header.as_str(), from).map_err(of)?;
+                let text = secrets::read(header.as_str(), from).map_err(|denial| of(denial.into()))?;
                 let mut value = HeaderValue::from_str(&text).map_err(|_| {
                     of(Report::wrong(format!("the secret `{header}` holds what no header may"))
                         .hint("a header is one line of text"))

@@ -9,7 +9,7 @@ use super::config::{Config, SourceTable};
 use super::open::{Components, grants};
 use super::print;
 use super::report::Report;
-use super::secrets::{Secrets, config_json};
+use super::secrets::config_without_secrets;
 
 /// Prints one JSON object a source. Needs no secret and no network.
 pub(crate) async fn plan(path: &Path) -> Result<(), Report> {
@@ -20,7 +20,7 @@ pub(crate) async fn plan(path: &Path) -> Result<(), Report> {
         let of = |report: Report| report.of(&table.name);
         let planned = async {
             let component = components.load(table.component.as_deref())?;
-            let json = config_json(table, Secrets::Placeholders)?;
+            let json = config_without_secrets(table);
             let planned = Source::plan(&component, &json, &config.host.limits).await?;
             planned.map_err(|diagnostics| Report::from(source_host::OpenError::Config(diagnostics)))
         };

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use source_host::{
-    CallError, Diagnostic, Fault, Instant, LoadError, OpenError, RunError, SinkError, StateError, TlsError,
+    CallError, Denial, Diagnostic, Fault, Instant, LoadError, OpenError, RunError, SinkError, StateError, TlsError,
 };
 
 use super::terminal::Stderr;
@@ -170,6 +170,17 @@ impl From<TlsError> for Report {
     }
 }
 
+/// What the operator has to put right.
+impl From<Denial> for Report {
+    fn from(denial: Denial) -> Self {
+        let report = Self::wrong(&denial);
+        match denial.hint {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
+    }
+}
+
 impl From<CallError> for Report {
     fn from(error: CallError) -> Self {
         Self::call(&error)
@@ -193,6 +204,7 @@ impl From<OpenError> for Report {
         match error {
             OpenError::Config(diagnostics) => Self::invalid(&diagnostics),
             OpenError::Refused(refused) => Self::wrong(&refused).hint(refused.hint()),
+            OpenError::Secrets(error) => Self::wrong(&error).hint(error.hint()),
             OpenError::Call(error) => Self::call(&error),
         }
     }

@@ -1,72 +1,118 @@
-//! The configuration that a component gets: what is written, and the secrets from where they are kept.
+//! The configuration that a component gets: what is written, placeholders for its secrets, and the secrets from where they
+//! are kept.
 
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use serde_json::{Map, Value};
+use source_host::{Denial, SecretSource, SecretValue, Secrets};
 
-use super::config::{SecretFrom, SourceTable};
+use super::config::{SecretEntry, SecretFrom, SourceTable};
 use super::report::Report;
-
-/// Which values stand for the secrets.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Secrets {
-    /// The real ones.
-    Real,
-    /// A placeholder, for what needs no secret.
-    Placeholders,
-}
 
 /// Secrets are short; a larger file is another one.
 const LONGEST: usize = 64 << 10;
 
-/// The JSON text that the component gets.
-pub(crate) fn config_json(source: &SourceTable, secrets: Secrets) -> Result<String, Report> {
-    let mut members = Map::new();
-    for (name, value) in &source.config {
-        members.insert(name.clone(), json(value));
+/// The JSON text that a component gets to be planned with, of which nothing is sent: no secret is needed. What it may see
+/// it is shown where it is there, since a plan may depend on it.
+pub(crate) fn config_without_secrets(source: &SourceTable) -> String {
+    let mut members = members(source);
+    for (member, SecretEntry { from, exposed }) in &source.secrets {
+        let shown = if *exposed { read(member, from).ok() } else { None };
+        members.insert(member.clone(), Value::String(shown.unwrap_or_else(|| "placeholder".to_owned())));
     }
-    for (member, from) in &source.secrets {
-        let value = match secrets {
-            Secrets::Real => read(member, from).map_err(|report| report.of(&source.name))?,
-            Secrets::Placeholders => "placeholder".to_owned(),
+    Value::Object(members).to_string()
+}
+
+/// The JSON text that a component gets to run, and the secrets that stand behind its placeholders. Each is read once, so
+/// that a missing one is told at the start.
+pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secrets), Report> {
+    let mut members = members(source);
+    let mut secrets =
+        Secrets::new().map_err(|error| Report::failed("no placeholder can be made for the secrets").because(error))?;
+    for (member, SecretEntry { from, exposed }) in &source.secrets {
+        let value = read(member, from).map_err(|denial| Report::from(denial).of(&source.name))?;
+        let shown = if *exposed {
+            value
+        } else {
+            let kept = Kept { member: member.clone(), from: from.clone() };
+            secrets.hold(pointer(member), Arc::new(kept))
         };
-        members.insert(member.clone(), Value::String(value));
+        members.insert(member.clone(), Value::String(shown));
     }
-    Ok(Value::Object(members).to_string())
+    Ok((Value::Object(members).to_string(), secrets))
+}
+
+/// The JSON Pointer of a member of the configuration.
+fn pointer(member: &str) -> String {
+    format!("/{}", member.replace('~', "~0").replace('/', "~1"))
+}
+
+fn members(source: &SourceTable) -> Map<String, Value> {
+    source.config.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+}
+
+/// A secret where it is kept, read anew each time.
+struct Kept {
+    member: String,
+    from: SecretFrom,
+}
+
+#[async_trait]
+impl SecretSource for Kept {
+    async fn value(&self, _: &http::Uri) -> Result<SecretValue, Denial> {
+        let (member, from) = (self.member.clone(), self.from.clone());
+        // The disk may take its time.
+        let read = tokio::task::spawn_blocking(move || read(&member, &from)).await;
+        read.map_err(|error| Denial {
+            reason: format!("the secret `{}` cannot be read: {error}", self.member),
+            hint: None,
+        })?
+        .map(SecretValue::new)
+    }
 }
 
 /// The value of a secret; `member` is what it is for.
-pub(crate) fn read(member: &str, from: &SecretFrom) -> Result<String, Report> {
-    let value = match from {
-        SecretFrom::Env(name) => std::env::var(name).map_err(|error| {
-            let reason = match error {
-                std::env::VarError::NotPresent => "is not set",
-                std::env::VarError::NotUnicode(_) => "holds what is no text",
-            };
-            Report::wrong(format!("the secret `{member}` is missing: the environment variable {name} {reason}"))
-                .hint(format!("set {name} before starting, or take the secret from a file: {{ file = \"PATH\" }}"))
-        })?,
-        SecretFrom::File(path) => {
-            let problem = |reason: String| {
-                Report::wrong(format!("the secret `{member}` cannot be read from {}: {reason}", path.display()))
-                    .hint("the file holds the secret alone, as text, readable for this user")
-            };
-            let text = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
-            if text.len() > LONGEST {
-                return Err(problem(format!("it is longer than {LONGEST} bytes")));
-            }
-            String::from_utf8(text).map_err(|_| problem("it holds what is no text".to_owned()))?
-        }
+pub(crate) fn read(member: &str, from: &SecretFrom) -> Result<String, Denial> {
+    let (text, place) = match from {
+        SecretFrom::Env(name) => (variable(member, name)?, format!("the environment variable {name}")),
+        SecretFrom::File(path) => (file(member, path)?, path.display().to_string()),
     };
     // Editors and `echo` end a file with a line break, which is no part of the secret.
-    let value = value.strip_suffix('\n').map_or(value.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
+    let value = text.strip_suffix('\n').map_or(text.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
     if value.is_empty() {
-        let place = match from {
-            SecretFrom::Env(name) => format!("the environment variable {name}"),
-            SecretFrom::File(path) => path.display().to_string(),
-        };
-        return Err(Report::wrong(format!("the secret `{member}` is empty: nothing stands in {place}"))
-            .hint("put the secret there, and nothing else"));
+        let reason = format!("the secret `{member}` is empty: nothing stands in {place}");
+        return Err(Denial { reason, hint: Some("put the secret there, and nothing else".to_owned()) });
     }
     Ok(value.to_owned())
+}
+
+fn variable(member: &str, name: &str) -> Result<String, Denial> {
+    std::env::var(name).map_err(|error| {
+        let problem = match error {
+            std::env::VarError::NotPresent => "is not set",
+            std::env::VarError::NotUnicode(_) => "holds what is no text",
+        };
+        let reason = format!("the secret `{member}` is missing: the environment variable {name} {problem}");
+        let hint = format!("set {name} before starting, or take the secret from a file: {{ file = \"PATH\" }}");
+        Denial { reason, hint: Some(hint) }
+    })
+}
+
+fn file(member: &str, path: &Path) -> Result<String, Denial> {
+    let problem = |why: String| Denial {
+        reason: format!("the secret `{member}` cannot be read from {}: {why}", path.display()),
+        hint: Some("the file holds the secret alone, as text, readable for this user".to_owned()),
+    };
+    let mut text = Vec::new();
+    let opened = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut text));
+    opened.map_err(|error| problem(error.to_string()))?;
+    if text.len() > LONGEST {
+        return Err(problem(format!("it is longer than {LONGEST} bytes")));
+    }
+    String::from_utf8(text).map_err(|_| problem("it holds what is no text".to_owned()))
 }
 
 fn json(value: &toml::Value) -> Value {
@@ -90,36 +136,60 @@ mod tests {
 
     use super::*;
 
-    fn source(from: SecretFrom) -> SourceTable {
+    fn source(from: SecretFrom, exposed: bool) -> SourceTable {
         SourceTable {
             name: "a".to_owned(),
             component: None,
             config: toml::from_str("api = \"siem\"\nstart = 2026-11-23T00:00:00Z\nlimit = 5\ngroups = [\"x\"]")
                 .unwrap(),
-            secrets: BTreeMap::from([("client_secret".to_owned(), from)]),
+            secrets: BTreeMap::from([("client_secret".to_owned(), SecretEntry { from, exposed })]),
             allow: Vec::new(),
             sinks: None,
         }
     }
 
     #[test]
-    fn a_secret_of_a_file_joins_the_configuration_without_its_line_break() {
+    fn an_exposed_secret_of_a_file_joins_the_configuration_without_its_line_break_and_others_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "p+/=&% ü\n").unwrap();
-        let config: Value =
-            serde_json::from_str(&config_json(&source(SecretFrom::File(path)), Secrets::Real).unwrap()).unwrap();
+        let config = |exposed| {
+            let (json, secrets) = config_with_secrets(&source(SecretFrom::File(path.clone()), exposed)).unwrap();
+            let config: Value = serde_json::from_str(&json).unwrap();
+            (config, secrets.holds("/client_secret"))
+        };
         let expected = serde_json::json!({
             "api": "siem", "start": "2026-11-23T00:00:00Z", "limit": 5, "groups": ["x"], "client_secret": "p+/=&% ü",
         });
-        assert_eq!(config, expected);
+        assert_eq!(config(true), (expected, false));
+        let (kept, held) = config(false);
+        assert!(held && kept["client_secret"].as_str().unwrap().starts_with("secret-"), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_was_replaced_is_used_the_next_time_and_one_that_is_gone_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let kept = Kept { member: "s".to_owned(), from: SecretFrom::File(path.clone()) };
+        for value in ["first", "second"] {
+            std::fs::write(&path, value).unwrap();
+            assert_eq!(kept.value(&"https://a.example/".parse().unwrap()).await, Ok(SecretValue::new(value)));
+        }
+        std::fs::remove_file(&path).unwrap();
+        let gone = kept.value(&"https://a.example/".parse().unwrap()).await.unwrap_err();
+        assert!(gone.reason.contains("the secret `s` cannot be read from"), "{gone}");
+    }
+
+    #[test]
+    fn a_member_is_pointed_to_whatever_its_name() {
+        assert_eq!(pointer("a/b~c"), "/a~1b~0c");
     }
 
     #[test]
     fn a_missing_or_empty_secret_is_named_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let read = |from| config_json(&source(from), Secrets::Real).unwrap_err().to_string();
+        let read = |from| config_with_secrets(&source(from, false)).unwrap_err().to_string();
         assert!(read(SecretFrom::Env("NO_SUCH_VARIABLE_HERE".to_owned())).contains("NO_SUCH_VARIABLE_HERE is not set"));
         assert!(read(SecretFrom::File(path.clone())).contains("cannot be read from"));
         std::fs::write(&path, "\n").unwrap();

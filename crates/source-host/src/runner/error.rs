@@ -41,6 +41,9 @@ pub enum RunError {
     /// A request was refused by the policy.
     #[error("a request of the component was refused: {0}")]
     Denied(Denial),
+    /// A secret is not there.
+    #[error("{0}")]
+    Secret(Denial),
     /// The component says that there is more and does not move.
     #[error("the component says that there is more to read, and does not get on")]
     Stuck,
@@ -106,7 +109,7 @@ impl RunError {
                 "move the state away to start where the configuration says, or restore one from a backup"
             }
             Self::Budget(_) => "raise max_events, max_bytes, max_requests or max_duration under [host]",
-            Self::Denied(denial) => return denial.hint.clone(),
+            Self::Denied(denial) | Self::Secret(denial) => return denial.hint.clone(),
             Self::Rejected(_) => "compare the configuration with what the service documents",
             Self::Stuck | Self::Internal(_) => "report it to whoever makes the component",
             Self::Lost(error) => error.hint(),

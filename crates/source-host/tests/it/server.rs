@@ -28,6 +28,8 @@ struct State {
     answers: VecDeque<Answer>,
     given: usize,
     requests: Vec<String>,
+    /// What is accepted in place of the secret.
+    token: Option<String>,
 }
 
 /// Answers `GET /items?after=N&max=M` with items of higher numbers, one JSON object a line, to whoever has the secret.
@@ -56,6 +58,11 @@ impl Server {
 
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Lets in whoever has this token, and not the secret any more.
+    pub(crate) fn accept(&self, token: &str) {
+        self.state.lock().unwrap().token = Some(token.to_owned());
     }
 
     /// Adds items up to this number; item N happened N seconds after 1970 began.
@@ -99,9 +106,10 @@ impl Server {
 
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some((path, authorized)) = read_head(&mut reader) {
+        while let Some((path, bearer)) = read_head(&mut reader) {
             let answer = {
                 let mut state = self.state.lock().unwrap();
+                let authorized = bearer.as_deref() == Some(state.token.as_deref().unwrap_or(SECRET));
                 state.requests.push(path.clone());
                 match state.answers.pop_front() {
                     Some(answer) => {
@@ -125,18 +133,22 @@ impl Server {
     }
 }
 
-fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, bool)> {
+fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, Option<String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();
-    let mut authorized = false;
+    let mut bearer = None;
     loop {
         line.clear();
         reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
         if line == "\r\n" {
-            return Some((path, authorized));
+            return Some((path, bearer));
         }
-        authorized |= line.trim_end().eq_ignore_ascii_case(&format!("authorization: Bearer {SECRET}"));
+        if let Some((name, value)) = line.trim_end().split_once(": ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            bearer = value.strip_prefix("Bearer ").map(str::to_owned);
+        }
     }
 }
 

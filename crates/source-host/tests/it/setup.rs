@@ -46,7 +46,7 @@ impl Setup {
     pub(crate) fn source(&self, name: &str, origin: &str, more: &str) -> String {
         format!(
             "[[source]]\nname = \"{name}\"\ncomponent = '{}'\nallow = [\"{origin}\"]\n\
-             secrets = {{ secret = {{ file = \"secret\" }} }}\n[source.config]\norigin = \"{origin}\"\n{more}\n",
+             secrets = {{ secret = {{ file = \"secret\", expose = true }} }}\n[source.config]\norigin = \"{origin}\"\n{more}\n",
             guest().display()
         )
     }

@@ -10,7 +10,7 @@ use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
 use super::sinks;
-use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretFrom, SourceTable};
+use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable};
 use crate::cli::duration;
 use crate::cli::open::default_cache;
 
@@ -172,9 +172,10 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], problems: &mut Proble
             problems
                 .add(raw.span(), format!("`{member}` stands in both `config` and `secrets`; remove it from `config`"));
         }
-        let at = raw.span();
-        match secret(raw.into_inner(), folder) {
-            Some(secret) => read.push((member, secret)),
+        let (at, raw) = (raw.span(), raw.into_inner());
+        let exposed = raw.expose.unwrap_or_default();
+        match secret(raw, folder) {
+            Some(from) => read.push((member, SecretEntry { from, exposed })),
             None => problems
                 .add(at, format!("say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}")),
         }

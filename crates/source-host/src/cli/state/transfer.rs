@@ -13,7 +13,7 @@ use crate::cli::lineage::{described, read};
 use crate::cli::open::Components;
 use crate::cli::print;
 use crate::cli::report::Report;
-use crate::cli::secrets::{Secrets, config_json};
+use crate::cli::secrets::config_without_secrets;
 
 const FORMAT: &str = "source-host-states/1";
 
@@ -179,7 +179,7 @@ fn choose<'a>(meant: &'a Meant, states: Vec<State>, from: &Path) -> Result<Vec<(
 /// What the configuration reads now; no secret and no network is needed for that.
 async fn plan(table: &SourceTable, meant: &Meant, components: &mut Components) -> Result<AccessPlan, Report> {
     let component = components.load(table.component.as_deref())?;
-    let json = config_json(table, Secrets::Placeholders)?;
+    let json = config_without_secrets(table);
     let planned = Source::plan(&component, &json, &meant.config.host.limits).await?;
     planned.map_err(|diagnostics| Report::from(OpenError::Config(diagnostics)))
 }

@@ -1,11 +1,12 @@
 //! A small source that the host is tested against: it reads numbered items from one origin,
 //! `GET {origin}/items?after=N&max=M`, one JSON object a line, and its checkpoint is the last number.
 //!
-//! With `misbehave` in its configuration it does one of the things that a host has to survive.
+//! With `token` in its configuration it exchanges its secret for a token there, and sends that. With `misbehave` in its configuration it does one of the things that a host has to survive.
 
 #![allow(unsafe_code, reason = "what is exported goes through generated code")]
 
 mod misbehaviour;
+mod token;
 
 use serde::Deserialize;
 
@@ -17,7 +18,7 @@ mod bindings {
 use bindings::exports::pipeline::source::source as contract;
 use contract::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Instant, Level, NextPoll, Origin,
-    Payload, Position,
+    Payload, Position, SecretUse,
 };
 use misbehaviour::Misbehaviour;
 
@@ -26,8 +27,10 @@ use misbehaviour::Misbehaviour;
 struct Config {
     /// Where the items are, such as `http://127.0.0.1:8080`.
     origin: String,
-    /// Sent as a bearer token.
+    /// Sent as a bearer token, or exchanged for one.
     secret: String,
+    /// Where the secret is exchanged for a token, such as `http://127.0.0.1:8081/token`.
+    token: Option<String>,
     /// One row of text in place of the JSON object.
     #[serde(default)]
     csv: bool,
@@ -65,7 +68,18 @@ impl contract::Guest for Counter {
 
     fn plan(config: String) -> Result<AccessPlan, Vec<Diagnostic>> {
         let config = parse(&config)?;
-        let mut origins = vec![config.planned("api")];
+        let mut origins = vec![planned(&config.origin, "api")];
+        let mut secrets = Vec::new();
+        if let Some(token) = &config.token {
+            origins.push(planned(token, "token"));
+            secrets.push(SecretUse {
+                pointer: "/secret".to_owned(),
+                origin: if config.misbehave == Some(Misbehaviour::PlanNowhere) { 9 } else { 1 },
+                form_field: "client_secret".to_owned(),
+                captures: vec!["access_token".to_owned()],
+                bearer_at: vec![0],
+            });
+        }
         if config.misbehave == Some(Misbehaviour::PlanForeign) {
             origins.push(Origin {
                 host: "evil.example".to_owned(),
@@ -76,7 +90,7 @@ impl contract::Guest for Counter {
         }
         Ok(AccessPlan {
             origins,
-            secrets: Vec::new(),
+            secrets,
             identity: format!("counter {}", config.origin),
             accepts: Vec::new(),
             effective_config: format!(r#"{{"origin":"{}","request":{}}}"#, config.origin, config.request),
@@ -106,7 +120,7 @@ impl contract::Guest for Counter {
             Position::Range((since, until)) => (0, format!("&since={}&until={}", since.seconds, until.seconds)),
         };
         if let Some(misbehaviour) = config.misbehave {
-            misbehaviour.act(&config);
+            misbehaviour.act(&config)?;
         }
         let max = if config.request { 1_000 } else { budget.max_events };
         let items = get(&config, after, max, &range)?;
@@ -133,13 +147,6 @@ impl contract::Guest for Counter {
 }
 
 impl Config {
-    fn planned(&self, purpose: &str) -> Origin {
-        let (scheme, rest) = self.origin.split_once("://").unwrap_or(("https", &self.origin));
-        let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "443"));
-        let port = port.parse().unwrap_or_default();
-        Origin { scheme: scheme.to_owned(), host: host.to_owned(), port, purpose: purpose.to_owned() }
-    }
-
     fn event(&self, item: Item) -> Event {
         let Item { id, time, name, .. } = item;
         let body = match (self.csv, self.pretty) {
@@ -161,6 +168,14 @@ impl Config {
     }
 }
 
+fn planned(url: &str, purpose: &str) -> Origin {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+    let port = port.parse().unwrap_or_default();
+    Origin { scheme: scheme.to_owned(), host: host.to_owned(), port, purpose: purpose.to_owned() }
+}
+
 fn parse(config: &str) -> Result<Config, Vec<Diagnostic>> {
     serde_json::from_str(config).map_err(|error| {
         let hint = Some("write origin and secret".to_owned());
@@ -176,7 +191,7 @@ fn parse(config: &str) -> Result<Config, Vec<Diagnostic>> {
 
 fn get(config: &Config, after: u64, max: u32, range: &str) -> Result<Vec<Item>, Failure> {
     let url = format!("{}/items?after={after}&max={max}{range}", config.origin);
-    let bearer = format!("Bearer {}", config.secret);
+    let bearer = format!("Bearer {}", token::bearer(config)?);
     let unavailable =
         |code: &str, message: String| Failure::Unavailable(Delay { after: None, fault: fault(code, message, None) });
     let response = waki::Client::new()
@@ -188,6 +203,10 @@ fn get(config: &Config, after: u64, max: u32, range: &str) -> Result<Vec<Item>, 
     let retry_after = response.header("retry-after").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match status {
         200 => {}
+        401 if config.token.is_some() => {
+            token::forget();
+            return Err(unavailable("token.expired", "the token is not good any more".to_owned()));
+        }
         401 => {
             return Err(Failure::Unauthenticated(fault(
                 "http.status-401",

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use waki::bindings::wasi::clocks::monotonic_clock;
 
-use crate::Config;
+use crate::contract::Failure;
+use crate::{Config, token};
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
@@ -24,10 +25,38 @@ pub(crate) enum Misbehaviour {
     Flood,
     /// Says that there is more and never moves.
     Stuck,
+    /// Plans to send its secret to an origin that there is not.
+    PlanNowhere,
+    /// Sends its secret where it does not belong: in a query,
+    SecretInQuery,
+    /// in a header to the token endpoint,
+    SecretInHeader,
+    /// in another field of the right form,
+    SecretInField,
+    /// in the right field with something around it,
+    SecretInPart,
+    /// in the right form to the API,
+    SecretAtApi,
+    /// as JSON,
+    SecretInJson,
+    /// as a bearer token,
+    SecretAsBearer,
+    /// with another method.
+    SecretPut,
+    /// Sends its token where it does not belong: in a query,
+    TokenInQuery,
+    /// in another header,
+    TokenInHeader,
+    /// in a form,
+    TokenInForm,
+    /// to the token endpoint,
+    TokenAtIssuer,
+    /// changed.
+    TokenChanged,
 }
 
 impl Misbehaviour {
-    pub(crate) fn act(self, config: &Config) {
+    pub(crate) fn act(self, config: &Config) -> Result<(), Failure> {
         match self {
             Self::Spin => loop {
                 std::hint::spin_loop();
@@ -42,8 +71,46 @@ impl Misbehaviour {
             Self::Sleep => monotonic_clock::subscribe_duration(u64::MAX).block(),
             Self::AskForeign => ask("http://127.0.0.1:1/"),
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
-            Self::PlanForeign | Self::Stuck => {}
+            Self::PlanForeign | Self::Stuck | Self::PlanNowhere => {}
+            smuggling => smuggling.smuggle(config)?,
         }
+        Ok(())
+    }
+
+    /// Tries to make the host send what it holds elsewhere.
+    fn smuggle(self, config: &Config) -> Result<(), Failure> {
+        let Config { origin, secret, token, .. } = config;
+        let issuer = token.as_deref().unwrap_or_default();
+        let bearer = token::bearer(config)?;
+        let with = |url: &str, header: &'static str, value: &str| {
+            drop(waki::Client::new().get(url).headers([(header, value)]).send());
+        };
+        let body = |method, content_type: &'static str, body: String| {
+            let request = waki::Client::new().request(method, issuer).headers([("content-type", content_type)]);
+            drop(request.body(body.into_bytes()).send());
+        };
+        let form = |url: &str, form: String| drop(token::post(url, &form));
+        match self {
+            Self::SecretInQuery => ask(&format!("{issuer}?q={secret}")),
+            Self::SecretInHeader => with(issuer, "x-secret", secret),
+            Self::SecretInField => form(issuer, format!("client_secret={secret}&other={secret}")),
+            Self::SecretInPart => form(issuer, format!("client_secret=x{secret}")),
+            Self::SecretAtApi => form(origin, format!("client_secret={secret}")),
+            Self::SecretInJson => {
+                body(waki::Method::Post, "application/json", format!(r#"{{"client_secret":"{secret}"}}"#));
+            }
+            Self::SecretAsBearer => with(origin, "authorization", &format!("Bearer {secret}")),
+            Self::SecretPut => {
+                body(waki::Method::Put, "application/x-www-form-urlencoded", format!("client_secret={secret}"));
+            }
+            Self::TokenInQuery => ask(&format!("{origin}/items?q={bearer}")),
+            Self::TokenInHeader => with(origin, "x-token", &bearer),
+            Self::TokenInForm => form(issuer, format!("client_secret={bearer}")),
+            Self::TokenAtIssuer => with(issuer, "authorization", &format!("Bearer {bearer}")),
+            Self::TokenChanged => with(origin, "authorization", &format!("Bearer {bearer}x")),
+            _ => {}
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,156 @@
+//! Answers on their way to the component, when their request carried a secret or a token.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::SecretValue;
+use super::capture::{Kind, Piece, pieces};
+use super::mask::{MaskedBody, mask_headers};
+use super::scrub::Scrubber;
+use super::token::secret_part;
+use super::vault::Vault;
+use crate::body::whole;
+use crate::origin::Origin;
+
+/// The largest answer to a request with a secret, in bytes. Tokens have a few thousand.
+const LARGEST_ANSWER: usize = 256 << 10;
+
+/// Tokens in one answer.
+const MOST_TOKENS: usize = 8;
+
+/// What the component gets of an answer in which a token may stand that nobody can find.
+const WITHHELD: &str = "withheld by the host: the answer is no JSON object";
+
+/// What was filled into one request.
+#[derive(Default)]
+pub(crate) struct Sent {
+    /// Each secret with the placeholder that stood for it.
+    pub(super) secrets: Vec<(String, SecretValue)>,
+    /// The members of the answer that are tokens.
+    pub(super) captures: Vec<String>,
+    /// Where those may be sent.
+    pub(super) bearer_at: Vec<Origin>,
+    /// Tokens that went out as `Authorization`.
+    pub(super) tokens: Vec<SecretValue>,
+}
+
+impl Sent {
+    /// Whether the request carries anything that the component must not have.
+    pub(super) fn is_secret(&self) -> bool {
+        !self.secrets.is_empty() || !self.tokens.is_empty()
+    }
+}
+
+impl Vault {
+    /// The answer as the component gets it: tokens are swapped for placeholders, and what was sent and comes back is
+    /// taken out.
+    pub(crate) async fn receive(&self, response: Response<WasiBody>, sent: &Sent) -> Result<Response<WasiBody>, Error> {
+        let (mut head, mut body) = response.into_parts();
+        if !sent.secrets.is_empty() {
+            let too_large = Error::HttpResponseBodySize(Some(LARGEST_ANSWER as u64));
+            let document = whole(body, LARGEST_ANSWER, too_large).await?;
+            let mut scrubber = Scrubber::default();
+            for (placeholder, secret) in &sent.secrets {
+                scrubber.add(secret.expose(), placeholder);
+            }
+            let coded = head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+            let read = if coded { None } else { self.rewrite(&document, head.status, sent, &mut scrubber) };
+            let document = match read {
+                Some(rewritten) => rewritten,
+                None if document.is_empty() => document,
+                // An error says why no token is issued, and holds none.
+                None if !head.status.is_success() && !coded => scrubber.bytes(&document).unwrap_or(document),
+                None => {
+                    tracing::warn!(
+                        status = head.status.as_u16(),
+                        bytes = document.len(),
+                        "an answer to a request with a secret is no JSON object, and was withheld from the component"
+                    );
+                    WITHHELD.into()
+                }
+            };
+            scrub_headers(&mut head.headers, &scrubber);
+            head.headers.insert(CONTENT_LENGTH, document.len().into());
+            for other in [CONTENT_ENCODING, TRAILER, TRANSFER_ENCODING] {
+                head.headers.remove(other);
+            }
+            body = Full::new(Bytes::from(document)).map_err(|never| match never {}).boxed_unsync();
+        }
+        for token in &sent.tokens {
+            let part = token.expose().get(secret_part(token.expose())..).unwrap_or_default().as_bytes();
+            if !part.is_empty() {
+                mask_headers(&mut head.headers, part);
+                body = MaskedBody::new(body, part).boxed_unsync();
+            }
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// The document with placeholders in place of tokens and secrets, byte for byte where it holds none; nothing where it
+    /// is no JSON, or issues tokens and is no object.
+    fn rewrite(&self, document: &[u8], status: StatusCode, sent: &Sent, scrubber: &mut Scrubber) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(document).ok()?;
+        let (mark, text) = match text.strip_prefix('\u{feff}') {
+            Some(rest) => ("\u{feff}", rest),
+            None => ("", text),
+        };
+        if status.is_success() && !text.trim_start().starts_with('{') {
+            return None;
+        }
+        let pieces = pieces(text, &sent.captures)?;
+        if pieces.iter().filter(|piece| matches!(piece.kind, Kind::Token(_))).count() > MOST_TOKENS {
+            return None;
+        }
+        let mut shown = Vec::new();
+        for piece in &pieces {
+            if let Kind::Token(token) = &piece.kind {
+                let handed_out = match token.as_str() {
+                    "" => Some(String::new()),
+                    token => self.tokens().keep(token, &sent.bearer_at, &self.mint),
+                };
+                let part = secret_part(token);
+                if let Some(handed_out) = &handed_out {
+                    // The token may stand in other members as well.
+                    scrubber.add(&token[part..], handed_out.get(part..).unwrap_or_default());
+                }
+                shown.push(handed_out);
+            }
+        }
+        let mut shown = shown.into_iter();
+        let mut rewritten = mark.to_owned();
+        let mut end = 0;
+        for Piece { at, kind } in pieces {
+            let written = text.get(at.clone())?;
+            let instead: Cow<'_, str> = match kind {
+                Kind::Token(_) => match shown.next()? {
+                    Some(handed_out) => quoted(&handed_out).into(),
+                    None => "null".into(),
+                },
+                Kind::Odd => "null".into(),
+                Kind::Text(text) => scrubber.text(&text).map_or(written.into(), |text| quoted(&text).into()),
+            };
+            rewritten.push_str(text.get(end..at.start)?);
+            rewritten.push_str(&instead);
+            end = at.end;
+        }
+        rewritten.push_str(text.get(end..)?);
+        Some(rewritten.into_bytes())
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn scrub_headers(headers: &mut HeaderMap, scrubber: &Scrubber) {
+    for value in headers.values_mut() {
+        if let Some(scrubbed) = scrubber.bytes(value.as_bytes()) {
+            *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
+        }
+    }
+}
