@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use defender_core::tick::Tick;
 use source_host::{
-    AccessPlan, CheckpointStore, Engine, FileStore, Grants, Limits, Lineage, LinesSink, LiveTransport, Outcome,
+    AccessPlan, CheckpointStore, Engine, FileStore, Grants, Limits, Lineage, LinesSink, LiveTransport, Outcome, Proxy,
     RunOptions, Runner, Shape, Source, SourceParts, StateError, Stored, SystemClock, Tls, share,
 };
 use tokio::sync::watch;
@@ -28,18 +28,7 @@ pub(crate) fn run(contestant: &Contestant) -> anyhow::Result<()> {
     let store = FileStore::open(folder.path(), NAME, &Lineage::Running)?;
     runtime()?.block_on(async {
         let (source, plan) = open(component, &config::source(*port, "")).await?;
-        let options = RunOptions {
-            name: NAME.to_owned(),
-            identity: plan.identity,
-            accepts: plan.accepts,
-            config_digest: String::new(),
-            budget: BUDGET,
-            in_flight: RunOptions::IN_FLIGHT,
-            once: true,
-            range: Some(range),
-            forget_at_end: false,
-            observer: None,
-        };
+        let options = RunOptions { budget: BUDGET, once: true, range: Some(range), ..RunOptions::of(NAME, &plan) };
         let sink = share(LinesSink::stdout(Shape::Enveloped));
         let mut runner = Runner::new(source, options, Box::new(store), sink).await?;
         let (_stop, stopping) = watch::channel(false);
@@ -81,7 +70,7 @@ pub(crate) async fn open(component: &crate::Component, config: &str) -> anyhow::
         source_host::Origin::new(&origin.scheme, &origin.host, Some(origin.port)).context("the plan names no origin")
     });
     let policy = Grants::none().and(origins.collect::<anyhow::Result<Vec<_>>>()?).review(&plan)?;
-    let transport = Arc::new(LiveTransport::new(&policy, &Tls::new(None)?));
+    let transport = Arc::new(LiveTransport::new(&Tls::new(None)?, &Proxy::none()));
     let clock = Arc::new(SystemClock::default());
     let parts = SourceParts { config: config.to_owned(), policy, transport, clock, limits };
     Ok((Source::new(&component, parts), plan))

@@ -36,6 +36,13 @@ impl Backoff {
     }
 }
 
+/// A wait that others may have been told as well, and up to a tenth more.
+pub(crate) fn spread(wait: Duration) -> Duration {
+    wait + wait.mul_f64(0.1 * random()).min(LONGEST_SPREAD)
+}
+
+const LONGEST_SPREAD: Duration = Duration::from_secs(10);
+
 /// A number from 0 to 1. The standard library draws new keys for each hasher.
 fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 11;

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use wasmtime::Store;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -95,6 +95,14 @@ pub enum CallError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// It held more streams, requests and timers than it may.
+    #[error("the component held more than {limit} handles in `{call}`")]
+    Handles {
+        /// Which function.
+        call: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// Its functions have other types than the contract's.
     #[error("the component was built for another version of the contract: {reason}")]
     Contract {
@@ -117,6 +125,9 @@ impl CallError {
             Self::Memory { .. } => "raise `memory_bytes` under [host], or lower `max_bytes`",
             Self::Cpu { .. } => "raise `cpu_time` under [host] if the component is meant to compute that much",
             Self::Deadline { .. } => "raise `call_timeout` under [host], or lower `max_duration`",
+            Self::Handles { .. } => {
+                "it does not let go of what it has done with: that is a bug in the component, report it"
+            }
             Self::Copied { .. } => "the component does not keep to its budget: report it",
             Self::Contract { .. } => {
                 "rebuild the component against the package in wit/, or use the host that it was built for"
@@ -266,6 +277,12 @@ impl Instance {
         self.store.data().hooks.missing_secret()
     }
 
+    /// Its linear memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.used
+    }
+
     /// Whether it can still be called.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -343,6 +360,9 @@ fn settle<T>(made: Bounded<T>, call: &'static str, limits: &Limits, store: &Stor
             let reason = error.root_cause().to_string();
             if reason.contains("hostcall") && reason.contains("fuel") {
                 return Err(CallError::Copied { call, limit: store.hostcall_fuel() });
+            }
+            if reason == ResourceTableError::Full.to_string() || reason.contains("handle limit exceeded") {
+                return Err(CallError::Handles { call, limit: limits.handles });
             }
             // What fails here without having run is the comparison of types, which waits for an instance.
             if call == "instantiate" && !error.is::<wasmtime::Trap>() {

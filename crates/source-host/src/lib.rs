@@ -12,6 +12,7 @@
 #![doc = include_str!("../../../examples/embed-rust/src/main.rs")]
 //! ```
 
+mod address;
 mod backoff;
 mod bindings;
 mod body;
@@ -31,6 +32,7 @@ mod observer;
 mod origin;
 mod outgoing;
 mod policy;
+mod quota;
 mod runner;
 mod secrets;
 mod sink;
@@ -38,6 +40,7 @@ mod source;
 mod state;
 mod timestamp;
 mod transport;
+mod turns;
 
 pub use bindings::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Gap, GapCause, Instant, Level,
@@ -50,11 +53,12 @@ pub use engine::{Engine, LoadError};
 pub use grants::{Grants, Refused};
 pub use instance::{CallError, Instance};
 pub use limits::Limits;
-pub use live::{LiveTransport, Tls, TlsError};
+pub use live::{LiveTransport, Proxy, ProxyError, Tls, TlsError};
 pub use metrics::{Health, Metrics};
 pub use observer::{Observer, Step, Wait};
 pub use origin::{Origin, OriginError, Scheme};
 pub use policy::{Denial, Policy};
+pub use quota::Quota;
 pub use runner::{Outcome, RunError, RunOptions, Runner, SharedSink, Sinks, Tally, report, share};
 pub use secrets::{Misplanned, SecretSource, SecretValue, Secrets, Vault};
 pub use sink::{
@@ -64,5 +68,6 @@ pub use sink::{
 pub use source::{OpenError, Source, SourceParts};
 pub use state::{FileStore, Lineage, replace_file};
 pub use transport::{Timeouts, Transport};
+pub use turns::Turns;
 /// The body of a request or an answer on its way through a [`Transport`], and what can go wrong with it.
 pub use wasmtime_wasi_http::{Error as HttpError, WasiBody};

@@ -11,6 +11,9 @@ use crate::transport::Timeouts;
 pub struct Limits {
     /// Linear memory, all of an instance's memories together, in bytes.
     pub memory_bytes: usize,
+    /// Linear memory that an instance may keep while its source waits for the next poll, in bytes. Memory never shrinks, so
+    /// an instance that grew beyond it is thrown away, and the next one signs in again.
+    pub idle_memory_bytes: usize,
     /// How long one call may take, waiting included.
     pub call: Duration,
     /// How long one call may compute, waiting excluded.
@@ -31,6 +34,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 64 << 20,
+            idle_memory_bytes: 2 << 20,
             call: Duration::from_secs(300),
             cpu: Duration::from_secs(60),
             copied_bytes: 32 << 20,
@@ -46,7 +50,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: usize,
-    used: usize,
+    pub(crate) used: usize,
     pub(crate) exceeded: bool,
 }
 

@@ -60,11 +60,13 @@ pub enum Wait {
     Instance,
     /// An output lost track of what it took.
     Output,
+    /// A secret is not there.
+    Secret,
 }
 
 impl Wait {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Schedule, Self::Service, Self::Instance, Self::Output];
+    pub(crate) const ALL: [Self; 5] = [Self::Schedule, Self::Service, Self::Instance, Self::Output, Self::Secret];
 
     /// It in a word.
     #[must_use]
@@ -74,6 +76,7 @@ impl Wait {
             Self::Service => "service",
             Self::Instance => "instance",
             Self::Output => "output",
+            Self::Secret => "secret",
         }
     }
 }

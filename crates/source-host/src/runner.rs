@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod error;
+mod promise;
 mod said;
 mod settle;
 
@@ -11,13 +12,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, spread};
 use crate::bindings::{AccessPlan, Batch, Budget, Delay, Failure, Fault, Instant, NextPoll, Position};
 use crate::instance::CallError;
 use crate::observer::{self, Observer, Wait};
 use crate::policy::Denial;
+use crate::quota::Quota;
 use crate::sink::SinkError;
 use crate::source::Source;
+use crate::turns::Turns;
 use deliveries::{Deliveries, Room};
 use settle::Settler;
 
@@ -31,8 +34,11 @@ const PATIENCE: u32 = 10;
 const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(60);
 /// The longest wait that the host chooses by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Instances that may be lost, or fail to move, in a row.
+/// Instances that a run with an end may lose, or that may fail to move, in a row. One without an end goes on trying, with
+/// waits that grow.
 const LOST_INSTANCES: u32 = 3;
+/// A token, and one answer.
+const LEAST_REQUESTS: u32 = 2;
 /// How often in a row an output may lose track of what it took.
 const UNSETTLED: u32 = 3;
 /// How long the outputs may take for what is under way when a run is told to stop.
@@ -62,6 +68,14 @@ pub struct RunOptions {
     pub forget_at_end: bool,
     /// Who is told what the run does.
     pub observer: Option<Arc<dyn Observer>>,
+    /// How long to wait before the first poll, so that sources that start together do not poll together.
+    pub first_poll_after: Duration,
+    /// Turns that it takes with other sources.
+    pub turns: Turns,
+    /// Requests that it shares with other sources.
+    pub quota: Option<Arc<Quota>>,
+    /// The longest checkpoint that the component promises, in bytes.
+    pub max_checkpoint_bytes: u32,
 }
 
 impl RunOptions {
@@ -72,6 +86,9 @@ impl RunOptions {
 
     /// How many batches may be under way, where nothing is said: one is polled while another is delivered.
     pub const IN_FLIGHT: usize = 2;
+
+    /// The longest checkpoint, where the component's own promise is not asked for.
+    pub const MAX_CHECKPOINT_BYTES: u32 = 16 << 20;
 
     /// A run without an end of its own.
     #[must_use]
@@ -87,6 +104,10 @@ impl RunOptions {
             range: None,
             forget_at_end: false,
             observer: None,
+            first_poll_after: Duration::ZERO,
+            turns: Turns::unlimited(),
+            quota: None,
+            max_checkpoint_bytes: Self::MAX_CHECKPOINT_BYTES,
         }
     }
 }
@@ -96,6 +117,10 @@ impl RunOptions {
         if let Some(observer) = &self.observer {
             observer.observe(&self.name, step);
         }
+    }
+
+    fn has_end(&self) -> bool {
+        self.once || self.range.is_some() || self.forget_at_end
     }
 }
 
@@ -129,6 +154,8 @@ pub struct Runner {
     options: RunOptions,
     deliveries: Deliveries,
     budget: Budget,
+    /// Requests without which a poll does not get on.
+    least_requests: u32,
     position: Position,
     time_failures: Backoff,
     lost: Backoff,
@@ -158,11 +185,15 @@ impl Runner {
         if let Some(observer) = &options.observer {
             source.tell(&options.name, observer);
         }
+        if let Some(quota) = &options.quota {
+            quota.join();
+        }
         let settler = Settler::begin(store, sinks.into(), &options).await?;
         let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
         Ok(Self {
             source,
             budget: options.budget,
+            least_requests: LEAST_REQUESTS,
             position: position(settler.checkpoint().cloned(), &options),
             deliveries: Deliveries::begin(settler, options.in_flight),
             options,
@@ -197,6 +228,12 @@ impl Runner {
     }
 
     async fn go_on(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
+        let first = std::mem::take(&mut self.options.first_poll_after);
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return self.stop().await,
+            () = sleep(first) => {}
+        }
         loop {
             let step = tokio::select! {
                 biased;
@@ -222,13 +259,25 @@ impl Runner {
 
     /// One poll, and what follows from it.
     async fn step(&mut self) -> Result<Step, RunError> {
-        let Self { deliveries, source, position, budget, options, .. } = self;
+        let Self { deliveries, source, position, options, least_requests, .. } = self;
+        let mut budget = self.budget;
         let (room, failed) = (deliveries.room(), deliveries.failed());
         let polling = async {
             // The poll waits until the outputs have room: this is all the back-pressure there is.
             let room = room.await?;
+            // What others have to give back is waited for before a turn is taken from them.
+            let reserved = match &options.quota {
+                Some(quota) => Some(quota.reserve(*least_requests, budget.max_requests).await),
+                None => None,
+            };
+            let _turn = options.turns.next().await;
             options.tell(&observer::Step::Polling);
-            Ok::<_, RunError>((room, source.poll(position, budget).await))
+            budget.max_requests = reserved.as_ref().map_or(budget.max_requests, |reserved| reserved.requests);
+            let polled = source.poll(position, &budget).await;
+            if let Some(reserved) = reserved {
+                reserved.settle(source.requests());
+            }
+            Ok::<_, RunError>((room, polled))
         };
         let polled = tokio::select! {
             biased;
@@ -251,6 +300,11 @@ impl Runner {
             tracing::info!(source = self.options.name, failures, "the service answers again");
         }
         self.time_failures.reset();
+        if let Some(broken) = promise::broken(&batch, &self.options) {
+            tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
+            self.source.discard_instance();
+            return self.retry(RunError::Broken(broken)).await;
+        }
         said::batch(&self.options.name, &batch, &self.budget);
         let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
         let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();
@@ -278,6 +332,7 @@ impl Runner {
                 if self.options.range.is_some() {
                     tracing::info!(source = self.options.name, ?wait, "the end of the range can still change; waiting");
                 }
+                self.source.rest();
                 Ok(Step::Wait(Wait::Schedule, wait))
             }
             NextPoll::Ended => {
@@ -304,6 +359,9 @@ impl Runner {
         if let Some(missing) = self.source.missing_secret() {
             return self.wait_for_secret(missing);
         }
+        if let (Failure::Throttled(Delay { after: Some(after), .. }), Some(quota)) = (&failure, &self.options.quota) {
+            quota.pause(Duration::from_nanos(*after));
+        }
         match failure {
             Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
             Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
@@ -321,9 +379,14 @@ impl Runner {
             return Err(RunError::Waiting { wait, fault: delay.fault });
         }
         let (hint, request_id) = (hint.as_deref(), request_id.as_deref());
+        // A service tells many the same time.
+        let wait = if named.is_some() { spread(wait) } else { wait };
         tracing::warn!(source = self.options.name, code, status, request_id, hint, wait = ?wait, "{message}");
+        self.source.rest();
         Ok(Step::Wait(Wait::Service, wait))
     }
+
+    /// Whoever replaces a secret may be half-way, whatever the component makes of it.
 
     /// Whoever replaces a secret may be half-way, whatever the component makes of it.
     fn wait_for_secret(&mut self, missing: Denial) -> Result<Step, RunError> {
@@ -332,7 +395,7 @@ impl Runner {
         }
         let wait = self.time_failures.next();
         tracing::warn!(source = self.options.name, hint = missing.hint.as_deref(), ?wait, "{missing}");
-        Ok(Step::Wait(wait))
+        Ok(Step::Wait(Wait::Secret, wait))
     }
 
     fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {
@@ -349,7 +412,10 @@ impl Runner {
             && raised.max_bytes <= own.max_bytes.saturating_mul(8)
             && raised.max_requests <= own.max_requests.saturating_mul(8)
             && raised.max_duration <= own.max_duration.saturating_mul(8);
-        if raised == now || !modest {
+        // With a quota it had fewer requests than its budget says.
+        let waits = self.options.quota.is_some() && self.least_requests < needed.max_requests;
+        self.least_requests = self.least_requests.max(needed.max_requests);
+        if (raised == now && !waits) || !modest {
             return Err(RunError::Budget(needed));
         }
         tracing::warn!(source = self.options.name, budget = ?raised, "the budget of a poll was too small, and is raised");
@@ -364,12 +430,24 @@ impl Runner {
         self.retry(RunError::Lost(error)).await
     }
 
-    /// A fresh instance at the checkpoint, unless that was tried too often.
+    /// A fresh instance at the checkpoint. A run with an end gives up where that was tried too often.
     async fn retry(&mut self, error: RunError) -> Result<Step, RunError> {
         let wait = self.lost.next();
-        if self.lost.failures() >= LOST_INSTANCES {
+        let failures = self.lost.failures();
+        if failures >= LOST_INSTANCES {
             self.settle().await?;
-            return Err(error);
+            if self.options.has_end() {
+                return Err(error);
+            }
+            // Its service may answer something else tomorrow, and the other sources of the process go on in any case.
+            let hint = error.hint();
+            tracing::error!(
+                source = self.options.name,
+                failures,
+                ?wait,
+                hint,
+                "{error}; a fresh instance is tried again"
+            );
         }
         Ok(Step::Wait(Wait::Instance, wait))
     }

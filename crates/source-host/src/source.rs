@@ -149,6 +149,14 @@ impl Source {
         self.instance = None;
     }
 
+    /// Gives up what is large before a wait: an instance that grew beyond [`Limits::idle_memory_bytes`].
+    pub fn rest(&mut self) {
+        let limit = self.parts.limits.idle_memory_bytes;
+        if self.instance.as_ref().is_some_and(|instance| instance.memory_bytes() > limit) {
+            self.discard_instance();
+        }
+    }
+
     /// How many instances there have been.
     #[must_use]
     pub fn instances(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::{env, fs, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, anyhow, bail};
 use source_host::{
-    Engine, FileStore, Grants, Limits, Lineage, LinesSink, LiveTransport, RunOptions, Runner, Shape, Source,
+    Engine, FileStore, Grants, Limits, Lineage, LinesSink, LiveTransport, Proxy, RunOptions, Runner, Shape, Source,
     SourceParts, SystemClock, Tls, share,
 };
 
@@ -31,7 +31,7 @@ async fn run() -> anyhow::Result<()> {
     let grants = Grants::microsoft().and(origins.iter().map(|origin| origin.parse()).collect::<Result<Vec<_>, _>>()?);
     let limits = Limits::default();
     let (plan, policy) = Source::review(&component, &config, &grants, &limits).await?;
-    let transport = Arc::new(LiveTransport::new(&policy, &Tls::new(None)?));
+    let transport = Arc::new(LiveTransport::new(&Tls::new(None)?, &Proxy::from_env()?));
     let clock = Arc::new(SystemClock::default());
     let source = Source::new(&component, SourceParts { config, policy, transport, clock, limits });
 

@@ -5,19 +5,19 @@ use std::path::Path;
 use source_host::{Level, RunError};
 
 use super::config::Config;
-use super::open::{Components, open, tls};
+use super::open::{Components, network, open};
 use super::print;
 use super::report::{Report, sentence};
 
 /// Probes every source and prints what each has to say.
 pub(crate) async fn check(path: &Path) -> Result<(), Report> {
     let config = Config::load(path)?;
-    let tls = tls(&config)?;
+    let network = network(&config)?;
     let mut components = Components::new(config.host.cache.clone())?;
     let mut problems = Vec::new();
     for table in &config.sources {
         let name = &table.name;
-        let mut opened = match open(table, &config, &mut components, &tls).await {
+        let mut opened = match open(table, &config, &mut components, &network).await {
             Ok(opened) => opened,
             Err(problem) => {
                 problems.push(problem);

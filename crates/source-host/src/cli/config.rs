@@ -4,19 +4,23 @@ mod check;
 mod explain;
 mod fluent;
 mod http;
+mod proxy;
+mod quotas;
 mod sinks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
-use source_host::{Budget, Limits, Origin};
+use source_host::{Budget, Limits, Origin, Quota};
 use toml::Spanned;
 
 use super::report::Report;
 pub(crate) use fluent::FluentTable;
 pub(crate) use http::{HeaderFrom, HttpTable};
+pub(crate) use proxy::ProxyFrom;
 pub(crate) use sinks::{FileTable, SinkTable, To};
 
 /// A configuration that was checked.
@@ -36,11 +40,14 @@ pub(crate) struct Host {
     /// Where compiled code is kept.
     pub(crate) cache: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: ProxyFrom,
     pub(crate) limits: Limits,
     pub(crate) budget: Budget,
     pub(crate) in_flight: usize,
     /// Where metrics are served.
     pub(crate) listen: Option<SocketAddr>,
+    /// How many polls run at once.
+    pub(crate) concurrency: usize,
 }
 
 /// A `[[source]]` table.
@@ -53,6 +60,7 @@ pub(crate) struct SourceTable {
     pub(crate) allow: Vec<Origin>,
     /// The names of its sinks; all of them where it names none.
     pub(crate) sinks: Option<Vec<String>>,
+    pub(crate) quota: Option<Arc<Quota>>,
 }
 
 impl SourceTable {
@@ -86,6 +94,8 @@ struct RawFile {
     source: Vec<RawSource>,
     #[serde(default)]
     sink: Vec<sinks::RawSink>,
+    #[serde(default)]
+    quota: Vec<quotas::RawQuota>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +104,10 @@ struct RawHost {
     state: Option<PathBuf>,
     cache: Option<Spanned<toml::Value>>,
     ca_file: Option<PathBuf>,
+    proxy: Option<Spanned<String>>,
+    #[serde(default)]
+    no_proxy: Vec<String>,
+    proxy_credentials: Option<Spanned<RawSecret>>,
     memory_bytes: Option<Spanned<usize>>,
     call_timeout: Option<Spanned<String>>,
     cpu_time: Option<Spanned<String>>,
@@ -107,6 +121,8 @@ struct RawHost {
     max_duration: Option<Spanned<String>>,
     in_flight: Option<Spanned<usize>>,
     listen: Option<Spanned<String>>,
+    concurrency: Option<Spanned<usize>>,
+    idle_memory_bytes: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +137,7 @@ struct RawSource {
     #[serde(default)]
     allow: Vec<Spanned<String>>,
     sinks: Option<Spanned<Vec<Spanned<String>>>>,
+    quota: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use source_host::{
-    AccessPlan, Component, Engine, Grants, LiveTransport, OpenError, Policy, Secrets, Source, SourceParts, SystemClock,
-    Tls,
+    AccessPlan, Component, Engine, Grants, Limits, LiveTransport, OpenError, Policy, Proxy, Secrets, Source,
+    SourceParts, SystemClock, Tls,
 };
 
-use super::config::{Config, SourceTable};
+use super::config::{Config, ProxyFrom, SourceTable};
 use super::report::Report;
-use super::secrets::config_with_secrets;
+use super::secrets::{self, config_with_secrets};
 
 /// The component that is used where none is named.
 const BUILT_IN: &str = "defender_source.wasm";
@@ -22,6 +22,8 @@ pub(crate) struct Components {
     engine: Engine,
     cache: Option<PathBuf>,
     compiled: BTreeMap<PathBuf, Component>,
+    /// The longest checkpoint that each promises, by its name.
+    promises: BTreeMap<String, u32>,
 }
 
 impl Components {
@@ -29,7 +31,7 @@ impl Components {
     pub(crate) fn new(cache: Option<PathBuf>) -> Result<Self, Report> {
         let engine =
             Engine::new().map_err(|error| Report::failed("this machine cannot run WebAssembly").because(error))?;
-        Ok(Self { engine, cache, compiled: BTreeMap::new() })
+        Ok(Self { engine, cache, compiled: BTreeMap::new(), promises: BTreeMap::new() })
     }
 
     pub(crate) fn load(&mut self, path: Option<&Path>) -> Result<Component, Report> {
@@ -43,6 +45,15 @@ impl Components {
         };
         self.compiled.insert(path, component.clone());
         Ok(component)
+    }
+
+    async fn max_checkpoint_bytes(&mut self, component: &Component, limits: &Limits) -> Result<u32, Report> {
+        if let Some(promised) = self.promises.get(component.name()) {
+            return Ok(*promised);
+        }
+        let promised = Source::describe(component, limits).await?.max_checkpoint_bytes;
+        self.promises.insert(component.name().to_owned(), promised);
+        Ok(promised)
     }
 }
 
@@ -70,6 +81,7 @@ fn built_in() -> Result<PathBuf, Report> {
 pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) plan: AccessPlan,
+    pub(crate) max_checkpoint_bytes: u32,
 }
 
 /// Reviews the plan of a source and connects it to the network.
@@ -77,7 +89,7 @@ pub(crate) async fn open(
     table: &SourceTable,
     config: &Config,
     components: &mut Components,
-    tls: &Tls,
+    network: &Network,
 ) -> Result<Opened, Report> {
     let of = |report: Report| report.of(&table.name);
     let component = components.load(table.component.as_deref()).map_err(of)?;
@@ -89,7 +101,9 @@ pub(crate) async fn open(
     for note in &plan.notes {
         source_host::report(&table.name, note);
     }
-    Ok(Opened { source: connect(&component, json, policy, tls, config).with_secrets(vault), plan })
+    let max_checkpoint_bytes = components.max_checkpoint_bytes(&component, limits).await.map_err(of)?;
+    let source = connect(&component, json, policy, network, config).with_secrets(vault);
+    Ok(Opened { source, plan, max_checkpoint_bytes })
 }
 
 /// A component that finds fault with what stands in place of a secret is meant to see the value.
@@ -116,21 +130,48 @@ pub(crate) fn grants(table: &SourceTable) -> Grants {
     Grants::microsoft().and(table.allow.iter().cloned())
 }
 
-fn connect(component: &Component, json: String, policy: Policy, tls: &Tls, config: &Config) -> Source {
-    let transport = Arc::new(LiveTransport::new(&policy, tls));
+fn connect(component: &Component, json: String, policy: Policy, network: &Network, config: &Config) -> Source {
+    let transport = Arc::<LiveTransport>::clone(&network.transport);
     let clock = Arc::new(SystemClock::default());
     let limits = config.host.limits.clone();
     Source::new(component, SourceParts { config: json, policy, transport, clock, limits })
 }
 
-/// TLS for all sources.
-pub(crate) fn tls(config: &Config) -> Result<Tls, Report> {
-    Ok(Tls::new(config.host.ca_file.as_deref())?)
+/// The network that all sources share.
+pub(crate) struct Network {
+    pub(crate) tls: Tls,
+    pub(crate) proxy: Proxy,
+    transport: Arc<LiveTransport>,
+}
+
+/// The network as the configuration and the environment describe it.
+pub(crate) fn network(config: &Config) -> Result<Network, Report> {
+    let tls = Tls::new(config.host.ca_file.as_deref())?;
+    let proxy = match &config.host.proxy {
+        ProxyFrom::Environment => Proxy::from_env()?,
+        ProxyFrom::Configuration(proxy, None) => proxy.clone(),
+        ProxyFrom::Configuration(proxy, Some(from)) => {
+            let credentials = secrets::read("proxy_credentials", from)?;
+            let (user, password) = credentials.split_once(':').ok_or_else(|| {
+                Report::wrong("the secret `proxy_credentials` is no user and password")
+                    .hint("write user:password there")
+            })?;
+            proxy.clone().with_credentials(user, password)
+        }
+    };
+    tracing::debug!(%proxy, "network");
+    let transport = Arc::new(LiveTransport::new(&tls, &proxy));
+    Ok(Network { tls, proxy, transport })
 }
 
 /// Tells configurations apart; the effective one holds no secret.
 pub(crate) fn digest(text: &str) -> String {
+    format!("{:016x}", hash(text))
+}
+
+/// The same at every start.
+pub(crate) fn hash(text: &str) -> u64 {
     let mut hasher = twox_hash::XxHash64::with_seed(0);
     hasher.write(text.as_bytes());
-    format!("{:016x}", hasher.finish())
+    hasher.finish()
 }

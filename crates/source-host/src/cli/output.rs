@@ -12,6 +12,7 @@ use source_host::{
 
 use super::RunArguments;
 use super::config::{Config, FileTable, FluentTable, HeaderFrom, HttpTable, SinkTable, SourceTable, To};
+use super::open::Network;
 use super::report::Report;
 use super::secrets;
 
@@ -66,7 +67,7 @@ enum Target<'a> {
 
 impl<'a> Outputs<'a> {
     /// Opens what all sources share, and checks the rest.
-    pub(crate) fn open(arguments: &RunArguments, config: &'a Config, tls: &Tls) -> Result<Self, Report> {
+    pub(crate) fn open(arguments: &RunArguments, config: &'a Config, network: &Network) -> Result<Self, Report> {
         let mut outputs = Vec::new();
         if arguments.out.is_none() && !config.sinks.is_empty() {
             if arguments.bare {
@@ -77,8 +78,8 @@ impl<'a> Outputs<'a> {
                 let to = match to {
                     To::Stdout(shape) => Target::Shared(share(LinesSink::stdout(*shape))),
                     To::File(table) => Target::of(table)?.unwrap_or(Target::File(Cow::Borrowed(table))),
-                    To::Http(table) => Target::Http(http(name, table, arguments.once, tls)?),
-                    To::Fluent(table) => Target::Shared(share(fluent(name, table, arguments.once, tls)?)),
+                    To::Http(table) => Target::Http(http(name, table, arguments.once, network)?),
+                    To::Fluent(table) => Target::Shared(share(fluent(name, table, arguments.once, &network.tls)?)),
                 };
                 outputs.push(Output { name, to });
             }
@@ -160,7 +161,7 @@ fn file(table: &FileTable, source: &str) -> SharedSink {
     share(FileSink::new(&table.path(source), table.shape, table.rotation))
 }
 
-fn http(name: &str, table: &HttpTable, once: bool, tls: &Tls) -> Result<HttpSink, Report> {
+fn http(name: &str, table: &HttpTable, once: bool, network: &Network) -> Result<HttpSink, Report> {
     let of = |report: Report| report.of_sink(name);
     if table.is_open() {
         tracing::warn!(sink = name, "events and headers go there unencrypted: the URL begins with http://");
@@ -199,7 +200,7 @@ fn http(name: &str, table: &HttpTable, once: bool, tls: &Tls) -> Result<HttpSink
         dead_letters,
         ..HttpSettings::new(name, url.clone())
     };
-    Ok(HttpSink::new(settings, tls)?)
+    Ok(HttpSink::new(settings, &network.tls, &network.proxy)?)
 }
 
 fn fluent(name: &str, table: &FluentTable, once: bool, tls: &Tls) -> Result<FluentSink, Report> {
@@ -209,7 +210,7 @@ fn fluent(name: &str, table: &FluentTable, once: bool, tls: &Tls) -> Result<Flue
     let settings = FluentSettings {
         tag: tag.clone().unwrap_or_else(|| defaults.tag.clone()),
         shape: *shape,
-        shared_key: key.transpose().map_err(|report| report.of_sink(name))?,
+        shared_key: key.transpose().map_err(|missing| Report::from(missing).of_sink(name))?,
         timeout: *timeout,
         max_bytes: *max_bytes,
         max_events: *max_events,

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use source_host::{
-    CallError, Denial, Diagnostic, Fault, Instant, LoadError, OpenError, RunError, SinkError, StateError, TlsError,
+    CallError, Denial, Diagnostic, Fault, Instant, LoadError, OpenError, ProxyError, RunError, SinkError, StateError,
+    TlsError,
 };
 
 use super::terminal::Stderr;
@@ -160,6 +161,12 @@ fn fault(fault: &Fault) -> String {
 
 impl From<LoadError> for Report {
     fn from(error: LoadError) -> Self {
+        Self::wrong(&error).hint(error.hint())
+    }
+}
+
+impl From<ProxyError> for Report {
+    fn from(error: ProxyError) -> Self {
         Self::wrong(&error).hint(error.hint())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use source_host::{
     CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Metrics, Observer, Outcome, RunOptions, Runner,
-    SystemClock, Tally,
+    SystemClock, Tally, Turns,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use super::RunArguments;
 use super::config::{Config, SourceTable};
 use super::lineage::lineage;
 use super::listen::Listener;
-use super::open::{Components, Opened, digest, open, tls};
+use super::open::{Components, Opened, digest, hash, network, open};
 use super::output::{Kind, Outputs};
 use super::progress::Progress;
 use super::report::Report;
@@ -25,18 +25,22 @@ use super::report::Report;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long sources may take to stop, so that the program is gone within five seconds.
 const GRACE: Duration = Duration::from_secs(4);
+/// What each source adds to the time over which the first polls are spread, and the longest such time.
+const EACH: Duration = Duration::from_millis(20);
+const LONGEST_START: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let config = Config::load(&arguments.config.path)?;
     let range = range(&arguments)?;
-    let tls = tls(&config)?;
+    raise_file_limit();
+    let network = network(&config)?;
     let mut components = Components::new(config.host.cache.clone())?;
 
     // Everything is checked before anything is written.
     let mut opened = Vec::new();
     let mut problems = Vec::new();
     for table in &config.sources {
-        match open(table, &config, &mut components, &tls).await {
+        match open(table, &config, &mut components, &network).await {
             Ok(source) => opened.push((table, source)),
             Err(problem) => problems.push(problem),
         }
@@ -45,11 +49,13 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     refuse_endless_array(&arguments, range, &opened)?;
 
     let folder = config.state_folder(arguments.state.as_deref());
-    let mut outputs = Outputs::open(&arguments, &config, &tls)?;
+    let mut outputs = Outputs::open(&arguments, &config, &network)?;
     let observer = observer(&arguments, &config, range).await?;
+    let turns = Turns::of(config.host.concurrency);
+    let sources = opened.len();
     let mut runners = Vec::new();
     let mut has_end = true;
-    for (table, Opened { source, plan }) in opened {
+    for (table, Opened { source, plan, max_checkpoint_bytes }) in opened {
         let (lineage, bounded) = lineage(range, &plan);
         has_end &= arguments.once || bounded;
         let store = store(&arguments, &folder, table, &lineage)?;
@@ -64,6 +70,10 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
             range,
             forget_at_end: bounded,
             observer: observer.clone(),
+            first_poll_after: if arguments.once || bounded { Duration::ZERO } else { head_start(&table.name, sources) },
+            turns: turns.clone(),
+            quota: table.quota.clone(),
+            max_checkpoint_bytes,
         };
         let runner = Runner::new(source, options, store, outputs.of(table));
         let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
@@ -171,6 +181,23 @@ async fn observer(
     })
 }
 
+/// Each source holds files open, and many systems begin with room for a thousand.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+/// When a source among so many begins: spread over up to a minute, each at the same place of it at every start.
+fn head_start(name: &str, sources: usize) -> Duration {
+    let window = EACH.saturating_mul(u32::try_from(sources - 1).unwrap_or(u32::MAX)).min(LONGEST_START);
+    let place = hash(name) as f64 / u64::MAX as f64;
+    window.mul_f64(place.min(1.0))
+}
+
 fn range(arguments: &RunArguments) -> Result<Option<(Instant, Instant)>, Report> {
     let Some((since, until)) = arguments.since.zip(arguments.until) else { return Ok(None) };
     if (since.seconds, since.nanoseconds) >= (until.seconds, until.nanoseconds) {
@@ -237,5 +264,21 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_polls_are_spread_and_one_source_alone_begins_at_once() {
+        assert_eq!(head_start("contoso", 1), Duration::ZERO);
+        let starts: Vec<u64> = (0..5_000).map(|n| head_start(&format!("tenant-{n}"), 5_000).as_secs()).collect();
+        for second in 0..60 {
+            let polls = starts.iter().filter(|start| **start == second).count();
+            assert!((40..130).contains(&polls), "{polls} first polls in second {second}");
+        }
+        assert_eq!(head_start("tenant-7", 5_000), head_start("tenant-7", 5_000));
     }
 }

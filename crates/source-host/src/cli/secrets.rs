@@ -145,6 +145,7 @@ mod tests {
             secrets: BTreeMap::from([("client_secret".to_owned(), SecretEntry { from, exposed })]),
             allow: Vec::new(),
             sinks: None,
+            quota: None,
         }
     }
 

@@ -11,8 +11,40 @@ use super::resolver::LookupError;
 pub(super) fn explain(error: &reqwest::Error, host: &str) -> Error {
     let explained = classify(error);
     let causes: Vec<String> = chain(error).skip(1).map(ToString::to_string).collect();
-    tracing::warn!(host, "request failed: {explained}: {}", causes.join(": "));
+    tracing::warn!(host, hint = hint(error).as_deref(), "request failed: {explained}: {}", causes.join(": "));
     explained
+}
+
+/// What to do, where that is up to whoever runs the host.
+fn hint(error: &reqwest::Error) -> Option<String> {
+    for cause in chain(error) {
+        if let Some(LookupError::Prohibited(denial)) = cause.downcast_ref::<LookupError>() {
+            return denial.hint.clone();
+        }
+        // The error of a tunnel has no public type.
+        match cause.to_string().as_str() {
+            "tunnel error: proxy authorization required" => {
+                return Some(
+                    "the proxy asks for credentials: say where they are with `proxy_credentials` under [host], or write \
+                     user:password@ into HTTPS_PROXY"
+                        .to_owned(),
+                );
+            }
+            "tunnel error: unsuccessful" => {
+                return Some(
+                    "the proxy refused: let it pass this host and port, or name the host in `no_proxy`".to_owned(),
+                );
+            }
+            _ => {}
+        }
+    }
+    match classify(error) {
+        Error::TlsCertificateError => Some(
+            "if the server's certificate is signed by a root of your own, name a file with it with `ca_file` under [host]"
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

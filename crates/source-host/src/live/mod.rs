@@ -1,6 +1,7 @@
-//! The network: pooled connections, verified TLS, no redirects, and no address that the policy forbids.
+//! The network: pooled connections, verified TLS, no redirects, and no address that a name may not lead to.
 
 mod failure;
+mod proxy;
 mod resolver;
 mod tls;
 
@@ -14,66 +15,85 @@ use http_body_util::{BodyDataStream, BodyExt as _, Limited};
 use reqwest::{Client, Url};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::policy::Policy;
 use crate::transport::{Timeouts, Transport};
 use failure::explain;
 use resolver::PolicedResolver;
 
+pub use proxy::{Proxy, ProxyError};
 pub use tls::{Tls, TlsError};
 
 /// Request bodies up to this size are sent from memory, with their length and a second try on a connection that the
 /// server had just closed.
 const BUFFERED_REQUEST: u64 = 64 << 10;
 
-const IDLE_CONNECTIONS: usize = 4;
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Connections of HTTP/1.1 to one server that wait for the next request.
+const IDLE_CONNECTIONS: usize = 32;
+const IDLE_FOR: Duration = Duration::from_secs(60);
 
-/// The network, for one source: connections are not shared between sources, so neither are their credentials.
+/// What one answer over HTTP/2 may send ahead of its reader.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// As large as it gets: all answers of a connection share this one, and a source that stops reading in the middle of its
+/// answer would hold up the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// A connection of HTTP/2 that was lost on the way is noticed by its silence.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The network, for any number of sources: they share connections to the same server.
 ///
-/// A proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`) is used; it looks names up by itself, so the rule on inner
-/// addresses ends there. Compressed answers arrive decoded.
+/// Sharing is safe since nothing of a source belongs to a connection: credentials are in the requests, no cookie is kept,
+/// the origins that a source may reach are checked before a request comes here, and which addresses a name may lead to is
+/// the same for all. Compressed answers (gzip, deflate, Brotli) arrive decoded, without the headers that spoke of the
+/// coding.
 pub struct LiveTransport {
-    policy: Arc<Policy>,
     tls: Tls,
-    /// By connect timeout in seconds, which is a property of a client; sources use one or two.
-    clients: Mutex<BTreeMap<u64, Client>>,
+    proxy: Proxy,
+    /// By connect timeout in milliseconds, which is a property of a client; sources use one or two.
+    clients: Mutex<BTreeMap<u128, Client>>,
 }
 
 impl LiveTransport {
-    /// The network behind this policy.
+    /// The network, directly or through a proxy. A proxy looks names up by itself, so the rule on inner addresses ends
+    /// there.
     #[must_use]
-    pub fn new(policy: &Policy, tls: &Tls) -> Self {
-        Self { policy: Arc::new(policy.clone()), tls: tls.clone(), clients: Mutex::default() }
+    pub fn new(tls: &Tls, proxy: &Proxy) -> Self {
+        Self { tls: tls.clone(), proxy: proxy.clone(), clients: Mutex::default() }
     }
 
     fn client(&self, connect: Duration) -> Result<Client, Error> {
-        let seconds = connect.as_secs().max(1);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&seconds) {
+        if let Some(client) = clients.get(&connect.as_millis()) {
             return Ok(client.clone());
         }
+        let client = self.build(connect).map_err(|error| {
+            tracing::error!("the HTTP client cannot be made: {error}");
+            Error::ConfigurationError
+        })?;
+        clients.insert(connect.as_millis(), client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, connect: Duration) -> reqwest::Result<Client> {
         let client = Client::builder()
             .tls_backend_preconfigured(self.tls.client_config())
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent(concat!("source-host/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PolicedResolver::new(Arc::clone(&self.policy))))
-            .connect_timeout(Duration::from_secs(seconds))
+            .dns_resolver(Arc::new(PolicedResolver::new(self.proxy.name())))
+            .connect_timeout(connect)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .pool_idle_timeout(IDLE_FOR)
-            .build()
-            .map_err(|error| {
-                tracing::error!("the HTTP client cannot be made: {error}");
-                Error::ConfigurationError
-            })?;
-        clients.insert(seconds, client.clone());
-        Ok(client)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PING_TIMEOUT);
+        self.proxy.lead(client)?.build()
     }
 }
 
 impl std::fmt::Debug for LiveTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveTransport").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("LiveTransport").field("proxy", &self.proxy).finish_non_exhaustive()
     }
 }
 
@@ -86,12 +106,16 @@ impl Transport for LiveTransport {
     ) -> Result<http::Response<WasiBody>, Error> {
         let (mut head, body) = request.into_parts();
         let url = same_url(&head.uri)?;
+        let host = head.uri.host().unwrap_or_default().to_owned();
+        if self.proxy.name().is_some_and(|proxy| proxy.eq_ignore_ascii_case(&host)) {
+            tracing::warn!(host, "request refused: no source speaks with the host's own proxy");
+            return Err(Error::DestinationIpProhibited);
+        }
         // The client writes it, or its counterpart in HTTP/2, from the URL.
         head.headers.remove(http::header::HOST);
         let mut outgoing = reqwest::Request::new(head.method, url);
         *outgoing.headers_mut() = head.headers;
         *outgoing.body_mut() = request_body(body, outgoing.headers()).await?;
-        let host = head.uri.host().unwrap_or_default().to_owned();
         let response =
             self.client(timeouts.connect)?.execute(outgoing).await.map_err(|error| explain(&error, &host))?;
         let response = http::Response::<reqwest::Body>::from(response);

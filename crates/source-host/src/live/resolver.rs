@@ -1,4 +1,4 @@
-//! Looks names up, and drops the addresses that a policy forbids, at the moment of dialling.
+//! Looks names up, and drops the addresses that a name may not lead to, at the moment of dialling.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::policy::{Denial, Policy};
+use crate::address;
+use crate::policy::Denial;
 
-/// Looks names up within a policy.
+/// Looks names up, for all sources.
 pub(super) struct PolicedResolver {
-    policy: Arc<Policy>,
+    /// The operator's own proxy may be anywhere.
+    proxy: Option<Arc<str>>,
 }
 
 /// Why a name led nowhere. Found again in the source chain of the client's error.
@@ -32,34 +34,31 @@ impl fmt::Display for LookupError {
 impl std::error::Error for LookupError {}
 
 impl PolicedResolver {
-    pub(super) fn new(policy: Arc<Policy>) -> Self {
-        Self { policy }
+    pub(super) fn new(proxy: Option<&str>) -> Self {
+        Self { proxy: proxy.map(Arc::from) }
     }
 }
 
 impl Resolve for PolicedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = Arc::clone(&self.policy);
+        let is_proxy = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
         Box::pin(async move {
             let host = name.as_str();
             let found = tokio::net::lookup_host((host, 0))
                 .await
-                .map_err(|error| LookupError::NotFound(format!("{host} cannot be looked up: {error}")))?;
-            let permitted = permitted(&policy, host, found.map(|address| address.ip()))?;
-            Ok(Box::new(permitted.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+                .map_err(|error| LookupError::NotFound(format!("{host} cannot be looked up: {error}")))?
+                .map(|address| address.ip());
+            let addresses = if is_proxy { found.collect() } else { permitted(host, found)? };
+            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-fn permitted(policy: &Policy, host: &str, found: impl Iterator<Item = IpAddr>) -> Result<Vec<IpAddr>, LookupError> {
-    // Requests go to the policy's hosts only, so another name is that of the operator's own proxy.
-    if !policy.has_host(host) {
-        return Ok(found.collect());
-    }
+fn permitted(host: &str, found: impl Iterator<Item = IpAddr>) -> Result<Vec<IpAddr>, LookupError> {
     let mut addresses = Vec::new();
     let mut denied = None;
     for address in found {
-        match policy.check_address(host, address) {
+        match address::check(host, address) {
             Ok(()) => addresses.push(address),
             Err(denial) => denied = Some(denial),
         }
@@ -77,13 +76,22 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_public_addresses_and_loses_the_inner_ones() {
-        let policy = Policy::of(vec!["https://api.example.com".parse().unwrap()]);
         let look = |host: &str, found: &[&str]| {
-            permitted(&policy, host, found.iter().map(|text| text.parse().unwrap())).map(|found| found.len())
+            permitted(host, found.iter().map(|text| text.parse().unwrap())).map(|found| found.len())
         };
         assert!(matches!(look("api.example.com", &["20.0.0.1", "10.0.0.1"]), Ok(1)));
         assert!(matches!(look("api.example.com", &["169.254.169.254"]), Err(LookupError::Prohibited(_))));
         assert!(matches!(look("api.example.com", &[]), Err(LookupError::NotFound(_))));
-        assert!(matches!(look("proxy.corp.example", &["10.0.0.1"]), Ok(1)));
+        assert!(matches!(look("localhost", &["127.0.0.1", "::1"]), Ok(2)));
+    }
+
+    #[tokio::test]
+    async fn only_the_operator_s_own_proxy_may_have_a_name_inside() {
+        // With the dot it is not the name that stands for the address, and leads there all the same.
+        let name: Name = "localhost.".parse().unwrap();
+        let strict = PolicedResolver::new(Some("proxy.example.com")).resolve(name).await.err().unwrap();
+        assert!(matches!(strict.downcast_ref(), Some(LookupError::Prohibited(_))), "{strict}");
+        let name: Name = "localhost.".parse().unwrap();
+        assert!(PolicedResolver::new(Some("localhost.")).resolve(name).await.is_ok());
     }
 }

@@ -223,6 +223,7 @@ fn word(error: &CallError) -> &'static str {
         CallError::Cpu { .. } => "cpu",
         CallError::Deadline { .. } => "deadline",
         CallError::Copied { .. } => "copied",
+        CallError::Handles { .. } => "handles",
         CallError::Contract { .. } => "contract",
         CallError::Dead => "dead",
     }

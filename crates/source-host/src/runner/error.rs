@@ -47,6 +47,9 @@ pub enum RunError {
     /// The component says that there is more and does not move.
     #[error("the component says that there is more to read, and does not get on")]
     Stuck,
+    /// The component handed over what can be neither delivered nor stored.
+    #[error("the component does not keep to the contract: {0}")]
+    Broken(String),
     /// The component failed again and again.
     #[error("the component failed several times in a row; the last time: {0}")]
     Lost(CallError),
@@ -111,7 +114,7 @@ impl RunError {
             Self::Budget(_) => "raise max_events, max_bytes, max_requests or max_duration under [host]",
             Self::Denied(denial) | Self::Secret(denial) => return denial.hint.clone(),
             Self::Rejected(_) => "compare the configuration with what the service documents",
-            Self::Stuck | Self::Internal(_) => "report it to whoever makes the component",
+            Self::Stuck | Self::Broken(_) | Self::Internal(_) => "report it to whoever makes the component",
             Self::Lost(error) => error.hint(),
             Self::State(error) => return Some(error.hint().to_owned()),
             Self::Sink(error) => return Some(error.hint().to_owned()),

@@ -25,7 +25,7 @@ use super::rendered::Rendered;
 use super::{Sink, SinkError};
 use crate::backoff::Backoff;
 use crate::bindings::Batch;
-use crate::live::Tls;
+use crate::live::{Proxy, Tls};
 use answer::{Verdict, verdict};
 
 /// The same for the same bytes, so that an endpoint which looks at it takes them once.
@@ -124,19 +124,21 @@ impl HttpSink {
     /// # Errors
     ///
     /// The client cannot be made.
-    pub fn new(settings: HttpSettings, tls: &Tls) -> Result<Self, SinkError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls.client_config())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .user_agent(concat!("source-host/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
-            .build()
-            .map_err(|error| SinkError::Failed {
-                message: format!("the HTTP client cannot be made: {error}"),
-                hint: "see the proxies that the environment names".to_owned(),
-            })?;
+    pub fn new(settings: HttpSettings, tls: &Tls, proxy: &Proxy) -> Result<Self, SinkError> {
+        let client = || {
+            let client = Client::builder()
+                .tls_backend_preconfigured(tls.client_config())
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .user_agent(concat!("source-host/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(settings.connect_timeout)
+                .timeout(settings.timeout);
+            proxy.lead(client)?.build()
+        };
+        let client = client().map_err(|error| SinkError::Failed {
+            message: format!("the HTTP client cannot be made: {error}"),
+            hint: "see `proxy` under [host], and the proxies that the environment names".to_owned(),
+        })?;
         Ok(Self { settings: Arc::new(settings), client, has_dead_letters: false })
     }
 

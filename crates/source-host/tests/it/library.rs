@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use source_host::{
-    Budget, CallError, Failure, Limits, LiveTransport, Origin, Policy, Position, Source, SourceParts, SystemClock, Tls,
+    Budget, CallError, Failure, Limits, LiveTransport, Origin, Policy, Position, Proxy, Source, SourceParts,
+    SystemClock, Tls,
 };
 
 use crate::server::{Answer, SECRET, Server};
@@ -12,16 +13,17 @@ use crate::setup::component;
 
 const BUDGET: Budget = Budget { max_events: 100, max_bytes: 1 << 20, max_requests: 10, max_duration: 10_000_000_000 };
 
-fn source(server: &Server, misbehave: &str, limits: Limits) -> Source {
+/// The test component on this server.
+pub(crate) fn source(server: &Server, misbehave: &str, limits: Limits) -> Source {
     let origin: Origin = server.origin().parse().unwrap();
     let policy = Policy::of(vec![origin]);
     let misbehave = if misbehave.is_empty() { "null".to_owned() } else { format!("\"{misbehave}\"") };
     let config = format!(r#"{{"origin":"{}","secret":"{SECRET}","misbehave":{misbehave}}}"#, server.origin());
-    let transport = Arc::new(LiveTransport::new(&policy, &Tls::new(None).unwrap()));
+    let transport = Arc::new(LiveTransport::new(&Tls::new(None).unwrap(), &Proxy::none()));
     Source::new(component(), SourceParts { config, policy, transport, clock: Arc::new(SystemClock::default()), limits })
 }
 
-async fn poll(source: &mut Source) -> Result<Result<source_host::Batch, Failure>, CallError> {
+pub(crate) async fn poll(source: &mut Source) -> Result<Result<source_host::Batch, Failure>, CallError> {
     source.poll(&Position::Resume(None), &BUDGET).await
 }
 

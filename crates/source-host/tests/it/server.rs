@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Cut(Vec<u8>),
     /// Nothing, for as long as the client waits.
     Silence,
+    /// These bytes, and then these again and again for as long as the client takes them.
+    Endless(Vec<u8>, Vec<u8>),
 }
 
 impl Answer {
@@ -122,6 +124,12 @@ impl Server {
             };
             let written = match &answer {
                 Answer::Raw(bytes) | Answer::Cut(bytes) => stream.write_all(bytes),
+                Answer::Endless(first, next) => {
+                    let begun = stream.write_all(first);
+                    begun.and_then(|()| {
+                        std::iter::repeat_with(|| stream.write_all(next)).find(Result::is_err).unwrap_or(Ok(()))
+                    })
+                }
                 // Returns when the client gives up.
                 Answer::Silence => reader.read(&mut [0]).map(drop),
             };

@@ -10,10 +10,19 @@ use tempfile::TempDir;
 
 use crate::server::{SECRET, Server};
 
-/// Where `make test` puts the component.
+/// Where `make test` puts the component that misbehaves if it is told to.
 pub(crate) fn guest() -> PathBuf {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/counter_source.wasm");
-    assert!(built.is_file(), "{} is not there: build it with `make guests`, as `make test` does", built.display());
+    built("counter_source.wasm", "make guests")
+}
+
+/// Where `make test` puts the component that is shipped.
+pub(crate) fn defender() -> PathBuf {
+    built("defender_source.wasm", "make component")
+}
+
+fn built(name: &str, with: &str) -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name);
+    assert!(built.is_file(), "{} is not there: build it with `{with}`, as `make test` does", built.display());
     built
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
-use super::sinks;
+use super::quotas::Quotas;
 use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable};
+use super::{proxy, quotas, sinks};
 use crate::cli::duration;
 use crate::cli::open::default_cache;
 
@@ -27,6 +28,10 @@ const BUDGET: Budget = RunOptions::BUDGET;
 const MOST_BYTES: u64 = 256 << 20;
 
 const LONGEST_NAME: usize = 64;
+
+/// Polls at once, where nothing is said. Most of a poll is waiting for the service, and a silent one holds its turn until
+/// its timeouts.
+const CONCURRENCY: usize = 128;
 
 /// Batches under way are held in memory.
 const MOST_IN_FLIGHT: usize = 64;
@@ -74,6 +79,7 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
     }
     let sink_names: Vec<String> = raw.sink.iter().map(sinks::RawSink::name).collect();
     let sinks = sinks::sinks(raw.sink, folder, &mut problems);
+    let quotas = quotas::quotas(raw.quota, &mut problems);
     let mut names = BTreeSet::new();
     let mut sources = Vec::new();
     for raw in raw.source {
@@ -82,7 +88,7 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
         if !names.insert(name.to_ascii_lowercase()) {
             problems.add(at, format!("there are two sources of the name `{name}`; each needs one of its own"));
         }
-        sources.push(source(raw, folder, &sink_names, &mut problems));
+        sources.push(source(raw, folder, &sink_names, &quotas, &mut problems));
     }
     sinks::check_use(&sinks, &sources, &mut problems);
     if problems.0.is_empty() { Ok(Config { folder: folder.to_owned(), host, sources, sinks }) } else { Err(problems.0) }
@@ -106,11 +112,13 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
         problems.add(raw.span(), message);
     }
     Host {
+        proxy: proxy::proxy(raw.proxy, &raw.no_proxy, raw.proxy_credentials, folder, problems),
         state: raw.state.map(|path| folder.join(path)),
         cache: cache(raw.cache, folder, problems),
         ca_file: raw.ca_file.map(|path| folder.join(path)),
         limits: Limits {
             memory_bytes: problems.at_least(raw.memory_bytes, 4 << 20, limits.memory_bytes),
+            idle_memory_bytes: raw.idle_memory_bytes.unwrap_or(limits.idle_memory_bytes),
             call: problems.duration(raw.call_timeout, limits.call),
             cpu: problems.duration(raw.cpu_time, limits.cpu),
             body_bytes: raw.max_answer_bytes.unwrap_or(limits.body_bytes),
@@ -120,6 +128,7 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
         budget,
         in_flight: problems.at_least(raw.in_flight, 1, RunOptions::IN_FLIGHT),
         listen: raw.listen.and_then(|raw| listen(&raw, problems)),
+        concurrency: problems.at_least(raw.concurrency, 1, CONCURRENCY),
     }
 }
 
@@ -155,8 +164,8 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn source(raw: RawSource, folder: &Path, sinks: &[String], problems: &mut Problems) -> SourceTable {
-    let RawSource { name, component, config, secrets, allow, sinks: named } = raw;
+fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, problems: &mut Problems) -> SourceTable {
+    let RawSource { name, component, config, secrets, allow, sinks: named, quota } = raw;
     if let Some(message) = wrong_name(name.get_ref(), "source") {
         problems.add(name.span(), message);
     }
@@ -193,6 +202,7 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], problems: &mut Proble
         config,
         secrets: read.into_iter().collect(),
         allow: granted,
+        quota: quotas::named(quota, quotas, problems),
         sinks: sinks::named(named.map(Spanned::into_inner), sinks, problems),
     }
 }

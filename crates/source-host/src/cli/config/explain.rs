@@ -77,7 +77,7 @@ fn wrong_type(message: &str) -> Option<String> {
         "struct RawSecret" => {
             "a table belongs that says where the secret comes from: { env = \"NAME\" } or { file = \"PATH\" }"
         }
-        "a map" | "struct RawHost" | "struct RawSource" | "struct RawSink" => "a table belongs",
+        "a map" | "struct RawHost" | "struct RawSource" | "struct RawSink" | "struct RawQuota" => "a table belongs",
         "a boolean" => "true or false belongs, without quotes",
         "u32" | "u64" | "usize" => "a whole number belongs, without quotes, as large as fits",
         other => return Some(format!("{found} stands where {other} belongs")),
@@ -147,6 +147,12 @@ mod tests {
                 "[source]\nname = \"a\"",
                 "host.toml:1: a table stands where a list in square brackets belongs, and [[source]] and",
             ),
+            (
+                "[host]\nproxy = \"proxy:3128\"",
+                "host.toml:2: `proxy` under [host] is no proxy: an http:// or https:// URL of host and port is needed; write it \
+                 such as http://proxy.example.com:3128",
+            ),
+            ("[host]\nproxy_credentials = { env = \"P\" }", "host.toml:2: `proxy_credentials` are for the proxy"),
             ("host = 5", "host.toml:1: a whole number stands where a table belongs"),
             ("[host]\nmax_events = -1", "host.toml:2: a negative number stands where a whole number belongs"),
             ("[host]\nmax_bytes = \"5\"", "host.toml:2: a text stands where a whole number belongs"),
@@ -213,6 +219,14 @@ mod tests {
             ("[[sink]]\ntype = \"fluent\"\naddress = \"a:b\"", "host.toml:3: `a:b` is no address"),
             ("[[sink]]\ntype = \"fluent\"\naddress = \"a\"\ntag = \"\"", "host.toml:4: an empty tag"),
             ("[[sink]]\ntype = \"fluent\"\naddress = \"a\"\nshared_key = {}", "host.toml:4: say where `shared_key`"),
+            ("[[quota]]\nname = \"a\"", "host.toml:1: `per_minute` is missing here"),
+            ("[[quota]]\nname = \"a\"\nper_minute = 1", "host.toml:3: 1 is too little: at least 2"),
+            (
+                "[[quota]]\nname = \"contoso\"\nper_minute = 9\n[[source]]\nname = \"a\"\nquota = \"contso\"",
+                "host.toml:6: there is no quota `contso`; did you mean `contoso`?",
+            ),
+            ("[[source]]\nname = \"a\"\nquota = \"b\"", "host.toml:3: there is no quota `b`, and no other"),
+            ("[host]\nconcurrency = 0", "host.toml:2: 0 is too little"),
             ("[host]\nin_flight = 0", "host.toml:2: 0 is too little"),
             ("[host]\nin_flight = 65", "host.toml:2: 65 is too much"),
             ("[host]\nstate = [1]", "host.toml:2: a list stands where a text in quotes belongs"),
@@ -232,6 +246,8 @@ mod tests {
             let message = load(&format!("[[sink]]\ntype = \"http\"\nheaders = {headers}")).unwrap_err();
             assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
         }
+        let message = load("[host]\nproxy = \"http://user:canary@proxy:3128\"").unwrap_err();
+        assert!(message.contains("holds a user name or a password") && !message.contains("canary"), "{message}");
         let message = load("[[source]]\nname = \"a\"\nsecrets = { client_secret = \"canary\" }").unwrap_err();
         assert!(
             message.contains("a text stands where a table belongs that says where the secret comes from: { env"),

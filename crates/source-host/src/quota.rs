@@ -1,0 +1,173 @@
+//! How many requests sources may make that are one application to the service.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Requests a minute and an hour that several sources have together. A poll reserves some before it begins and gives back
+/// what it did not use, so no request waits inside a component.
+///
+/// Every request counts, that for a token included. What was used is forgotten at the end of the process.
+#[derive(Debug)]
+pub struct Quota {
+    per_minute: u32,
+    per_hour: u32,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    /// When, and how many; the oldest first, none older than an hour.
+    polls: VecDeque<(Instant, u32)>,
+    reserved: u32,
+    /// How many sources share it.
+    sharers: u32,
+    /// The service said not to come back before.
+    paused: Option<Instant>,
+}
+
+/// Requests that one poll may make.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    quota: &'a Quota,
+    pub(crate) requests: u32,
+}
+
+/// What is free, or when to look again.
+enum Free {
+    Requests(u32),
+    Until(Instant),
+}
+
+impl Quota {
+    /// So many in any minute and in any hour; at least one each.
+    #[must_use]
+    pub fn new(per_minute: u32, per_hour: u32) -> Self {
+        Self { per_minute: per_minute.max(1), per_hour: per_hour.max(1), used: Mutex::default() }
+    }
+
+    /// One more source has a share in it.
+    pub(crate) fn join(&self) {
+        self.used().sharers += 1;
+    }
+
+    /// Waits until a poll can begin: with `least` requests, or all there can ever be, and with at most `most`.
+    pub(crate) async fn reserve(&self, least: u32, most: u32) -> Reservation<'_> {
+        loop {
+            match self.free(least.min(self.per_minute).min(self.per_hour), most) {
+                Free::Requests(requests) => return Reservation { quota: self, requests },
+                Free::Until(instant) => sleep_until(instant).await,
+            }
+        }
+    }
+
+    /// The service wants nobody of this application before then.
+    pub(crate) fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut used = self.used();
+        used.paused = Some(used.paused.map_or(until, |paused| paused.max(until)));
+    }
+
+    fn free(&self, least: u32, most: u32) -> Free {
+        let now = Instant::now();
+        let mut used = self.used();
+        if let Some(paused) = used.paused.filter(|paused| *paused > now) {
+            return Free::Until(paused);
+        }
+        while used.polls.front().is_some_and(|(at, _)| now.duration_since(*at) >= HOUR) {
+            used.polls.pop_front();
+        }
+        let within = |span: Duration| -> u32 {
+            used.polls.iter().filter(|(at, _)| now.duration_since(*at) < span).map(|(_, requests)| requests).sum()
+        };
+        let left = |limit: u32, span| limit.saturating_sub(within(span)).saturating_sub(used.reserved);
+        let (minute, hour) = (left(self.per_minute, MINUTE), left(self.per_hour, HOUR));
+        let free = minute.min(hour);
+        if free >= least {
+            // Nobody takes what others may need at the same time.
+            let requests = (free / used.sharers.max(1)).clamp(least, most.max(least));
+            used.reserved += requests;
+            return Free::Requests(requests);
+        }
+        let span = if hour < least { HOUR } else { MINUTE };
+        let oldest = used.polls.iter().find(|(at, _)| now.duration_since(*at) < span).map(|(at, _)| *at + span);
+        // Where nothing was used yet it is reserved by polls that end at any time.
+        let soon = now + Duration::from_millis(250);
+        Free::Until(if used.reserved > 0 { soon.min(oldest.unwrap_or(soon)) } else { oldest.unwrap_or(soon) })
+    }
+
+    // A thread that panicked while it counted leaves a count that is still one.
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reservation<'_> {
+    /// The poll made so many; the rest is free again.
+    pub(crate) fn settle(self, made: u32) {
+        if made > 0 {
+            self.quota.used().polls.push_back((Instant::now(), made));
+        }
+    }
+}
+
+/// A poll that was given up made requests that nobody counted, and fewer than it might have: it gives all back.
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut used = self.quota.used();
+        used.reserved = used.reserved.saturating_sub(self.requests);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_minute_and_no_hour_has_more_requests_than_it_may() {
+        let quota = Quota::new(10, 25);
+        quota.join();
+        let begun = Instant::now();
+        let mut made = Vec::new();
+        for _ in 0..60 {
+            let reservation = quota.reserve(1, 1).await;
+            reservation.settle(1);
+            made.push(begun.elapsed());
+        }
+        for (limit, span) in [(10, MINUTE), (25, HOUR)] {
+            assert!(made.windows(limit + 1).all(|some| some[limit] - some[0] >= span), "{made:?}");
+        }
+        // As many as may be, as early as they may be.
+        assert_eq!([9, 24, 25].map(|request: usize| made[request].as_secs()), [0, 120, 3_600]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sources_share_it_and_give_back_what_they_do_not_use() {
+        let quota = Quota::new(40, 1_000);
+        (0..4).for_each(|_| quota.join());
+        let first = quota.reserve(2, 50).await;
+        assert_eq!(first.requests, 10);
+        first.settle(1);
+        let others = [quota.reserve(2, 5).await, quota.reserve(30, 50).await];
+        assert_eq!(others.each_ref().map(|reserved| reserved.requests), [5, 30]);
+        drop(others);
+        assert_eq!(quota.reserve(39, 50).await.requests, 39);
+        // More than there can ever be is as much as there can ever be.
+        assert_eq!(quota.reserve(100, 100).await.requests, 40);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_service_says_to_one_source_holds_for_all() {
+        let quota = Quota::new(40, 1_000);
+        let begun = Instant::now();
+        quota.pause(Duration::from_secs(30));
+        quota.pause(Duration::from_secs(5));
+        drop(quota.reserve(1, 1).await);
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+}
