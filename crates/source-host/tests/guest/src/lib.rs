@@ -130,7 +130,7 @@ impl contract::Guest for Counter {
         let caught_up = items.len() < max as usize;
         let last = items.last().map_or(after, |item| item.id);
         let stuck = config.misbehave == Some(Misbehaviour::Stuck);
-        Ok(Batch {
+        let mut batch = Batch {
             events: items.into_iter().map(|item| config.event(item)).collect(),
             gaps: Vec::new(),
             checkpoint: format!("{last} {range}").trim_end().to_owned(),
@@ -142,7 +142,11 @@ impl contract::Guest for Counter {
             watermark: None,
             notices: Vec::new(),
             counters: Vec::new(),
-        })
+        };
+        if let Some(misbehaviour) = config.misbehave {
+            misbehaviour.forge(&mut batch);
+        }
+        Ok(batch)
     }
 }
 

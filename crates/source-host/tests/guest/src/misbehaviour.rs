@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use waki::bindings::wasi::clocks::monotonic_clock;
 
-use crate::contract::Failure;
+use crate::contract::{Batch, Failure, Payload};
 use crate::{Config, token};
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
@@ -15,12 +15,24 @@ pub(crate) enum Misbehaviour {
     Grow,
     /// Does what WebAssembly forbids.
     Trap,
+    /// Calls the host for ever, without ever waiting.
+    SpinCalls,
     /// Waits for ever.
     Sleep,
+    /// Keeps one more timer, again and again.
+    HoardHandles,
+    /// Reads an answer to its end and forgets it.
+    Drain,
     /// Names an origin in its plan that nobody expects.
     PlanForeign,
     /// Asks for an origin that its plan does not name.
     AskForeign,
+    /// Asks for the next port of the machine that it may reach.
+    AskPort,
+    /// Puts a user before the host that it may reach.
+    AskUser,
+    /// Asks for the address that it may reach in other spellings.
+    AskOdd,
     /// Makes more requests than its budget allows.
     Flood,
     /// Says that there is more and never moves.
@@ -53,6 +65,12 @@ pub(crate) enum Misbehaviour {
     TokenAtIssuer,
     /// changed.
     TokenChanged,
+    /// Hands over a batch as large as its memory allows.
+    HugeBatch,
+    /// Hands over a checkpoint that is longer than it promises.
+    LongCheckpoint,
+    /// Hands over an event that nobody can tell from others.
+    EmptyKey,
 }
 
 impl Misbehaviour {
@@ -68,13 +86,52 @@ impl Misbehaviour {
                 }
             }
             Self::Trap => std::process::abort(),
+            Self::SpinCalls => loop {
+                std::hint::black_box(monotonic_clock::now());
+            },
+            Self::HoardHandles => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(std::hint::black_box(monotonic_clock::subscribe_duration(u64::MAX)));
+                }
+            }
+            Self::Drain => drain(&format!("{}/drain", config.origin)),
             Self::Sleep => monotonic_clock::subscribe_duration(u64::MAX).block(),
             Self::AskForeign => ask("http://127.0.0.1:1/"),
+            Self::AskPort => {
+                if let Some((host, port)) = config.origin.rsplit_once(':') {
+                    ask(&format!("{host}:{}/", port.parse::<u32>().unwrap_or_default() + 1));
+                }
+            }
+            Self::AskUser => ask(&config.origin.replace("://", "://user@")),
+            Self::AskOdd => {
+                for spelling in ["127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.1.", "[::ffff:127.0.0.1]"]
+                {
+                    ask(&config.origin.replace("127.0.0.1", spelling));
+                }
+            }
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
             Self::PlanForeign | Self::Stuck | Self::PlanNowhere => {}
+            Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey => {}
             smuggling => smuggling.smuggle(config)?,
         }
         Ok(())
+    }
+}
+
+impl Misbehaviour {
+    /// Lies in what is handed over.
+    pub(crate) fn forge(self, batch: &mut Batch) {
+        match self {
+            Self::HugeBatch => {
+                for event in &mut batch.events {
+                    event.body = Payload::Text("x".repeat(48 << 20));
+                }
+            }
+            Self::LongCheckpoint => batch.checkpoint = "1".repeat(1_000),
+            Self::EmptyKey => batch.events.iter_mut().for_each(|event| event.key.clear()),
+            _ => {}
+        }
     }
 
     /// Tries to make the host send what it holds elsewhere.
@@ -117,4 +174,9 @@ impl Misbehaviour {
 /// Asks for a URL and does not care for the answer.
 fn ask(url: &str) {
     drop(waki::Client::new().get(url).send());
+}
+
+fn drain(url: &str) {
+    let Ok(response) = waki::Client::new().get(url).send() else { return };
+    while let Ok(Some(_)) = response.chunk(64 << 10) {}
 }
