@@ -110,9 +110,7 @@ impl RunOptions {
             max_checkpoint_bytes: Self::MAX_CHECKPOINT_BYTES,
         }
     }
-}
 
-impl RunOptions {
     fn tell(&self, step: &observer::Step<'_>) {
         if let Some(observer) = &self.observer {
             observer.observe(&self.name, step);
@@ -229,6 +227,9 @@ impl Runner {
 
     async fn go_on(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
         let first = std::mem::take(&mut self.options.first_poll_after);
+        if !first.is_zero() {
+            self.options.tell(&observer::Step::Waiting(Wait::Schedule, first));
+        }
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return self.stop().await,
@@ -294,17 +295,17 @@ impl Runner {
     }
 
     async fn take(&mut self, batch: Batch, room: Room) -> Result<Step, RunError> {
+        if let Some(broken) = promise::broken(&batch, &self.options) {
+            tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
+            self.source.discard_instance();
+            return self.retry(RunError::Broken(broken)).await;
+        }
         self.options.tell(&observer::Step::Batch(&batch));
         if self.time_failures.failures() > 0 {
             let failures = self.time_failures.failures();
             tracing::info!(source = self.options.name, failures, "the service answers again");
         }
         self.time_failures.reset();
-        if let Some(broken) = promise::broken(&batch, &self.options) {
-            tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
-            self.source.discard_instance();
-            return self.retry(RunError::Broken(broken)).await;
-        }
         said::batch(&self.options.name, &batch, &self.budget);
         let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
         let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();
@@ -385,8 +386,6 @@ impl Runner {
         self.source.rest();
         Ok(Step::Wait(Wait::Service, wait))
     }
-
-    /// Whoever replaces a secret may be half-way, whatever the component makes of it.
 
     /// Whoever replaces a secret may be half-way, whatever the component makes of it.
     fn wait_for_secret(&mut self, missing: Denial) -> Result<Step, RunError> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use source_host::{
-    Batch, Budget, Component, Failure, Grants, Limits, LiveTransport, Misplanned, Payload, Position, SecretValue,
-    Secrets, Source, SourceParts, SystemClock, Tls,
+    Batch, Budget, Component, Failure, Grants, Limits, LiveTransport, Misplanned, Payload, Position, Proxy,
+    SecretValue, Secrets, Source, SourceParts, SystemClock, Tls,
 };
 
 use crate::issuer::{CLAIMS, ENCODED_SECRET, Issuer, OPAQUE, SIGNATURE, is_clean};
@@ -59,7 +59,7 @@ async fn source(
     let (plan, policy) = Source::review(component, &config, &grants, &limits).await.unwrap();
     let vault = secrets.planned(&plan, &policy).unwrap();
     assert!(!format!("{vault:?}").contains("canary"));
-    let transport = Arc::new(LiveTransport::new(&policy, &Tls::new(None).unwrap()));
+    let transport = Arc::new(LiveTransport::new(&Tls::new(None).unwrap(), &Proxy::none()));
     let parts = SourceParts { config, policy, transport, clock: Arc::new(SystemClock::default()), limits };
     Source::new(component, parts).with_secrets(vault)
 }
