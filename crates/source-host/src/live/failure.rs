@@ -81,7 +81,8 @@ fn classify(error: &reqwest::Error) -> Error {
     if error.is_timeout() {
         return if error.is_connect() { Error::ConnectionTimeout } else { Error::HttpResponseTimeout };
     }
-    if error.is_decode() {
+    // What a decoder finds fault with has no kind of its own.
+    if error.is_decode() || (error.is_body() && chain(error).any(|cause| cause.is::<io::Error>())) {
         return Error::HttpResponseContentCoding(None);
     }
     if error.is_connect() {
