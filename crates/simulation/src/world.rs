@@ -245,6 +245,9 @@ impl World {
         let mut paging = Random::new(seed ^ 0x9A6E);
         if paging.chance(250) {
             service.page = Some(paging.pick(&[1, 2, 5, 20]));
+            // Faults are drawn for each page, and an answer of many is to fail about as often as one without: a range whose
+            // answers nearly always fail cannot be told from one that cannot be read.
+            service.fault_rate /= 4;
             service.bad_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
         }
         let config = config(overlap, settle, slice, interval, limit, start);

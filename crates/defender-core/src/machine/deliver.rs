@@ -8,7 +8,7 @@ use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll};
 use crate::csv;
 use crate::detection::{Row, fingerprint};
 use crate::ring::Ring;
-use crate::tick::Tick;
+use crate::tick::{TICKS_PER_SECOND, Tick};
 
 use super::edges::Edges;
 use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose};
@@ -232,8 +232,15 @@ impl Machine {
             return;
         }
         state.frozen = false;
-        if state.halve()
-            && let Some(round) = state.round
+        if !state.halve() {
+            // One tick, which no half of is left: the keys of the minutes after it make room for its own, and their rows may
+            // come again. Without that a fresh instance would deliver the same rows at every poll.
+            if let Some(round) = state.round {
+                state.ring.forget_from(round.end.plus(60 * TICKS_PER_SECOND));
+            }
+            return;
+        }
+        if let Some(round) = state.round
             && let Some(first) = state.ring.forget_from(round.end)
             && first < round.at
             && state.reread < round.at
