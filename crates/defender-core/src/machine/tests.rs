@@ -2,6 +2,7 @@
 
 mod bounds;
 mod caps;
+mod full_ring;
 mod held;
 mod pages;
 mod start;
