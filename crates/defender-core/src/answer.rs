@@ -15,8 +15,7 @@ mod envelope;
 
 use envelope::{Envelope, Step};
 
-/// Reads one answer.
-#[derive(Debug)]
+/// Reads one answer. Its `Debug` shows none of it: a link to the next page may hold a token.
 pub struct AnswerReader {
     buffer: Vec<u8>,
     /// What of the buffer has been dealt with.
@@ -92,6 +91,12 @@ enum State {
     /// After the answer: white space alone may follow.
     Done,
     Failed,
+}
+
+impl std::fmt::Debug for AnswerReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerReader").field("offset", &self.offset).field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 impl AnswerReader {
@@ -282,6 +287,7 @@ impl AnswerReader {
                 self.state = State::Items { enveloped: true, first: true };
                 None
             }
+            Step::SecondArray => Some(self.malformed("a second `value` array")),
             Step::Closed => {
                 let found = self.record(false, 0);
                 if matches!(found, Some(Found::Record(..))) {
@@ -301,11 +307,14 @@ impl AnswerReader {
         let rest = self.buffer.get(self.consumed..).unwrap_or_default();
         let (used, step) = self.envelope.run(rest);
         self.consumed += used;
-        if matches!(step, Step::Closed) {
-            self.state = State::Done;
-            return None;
+        match step {
+            Step::Closed => {
+                self.state = State::Done;
+                None
+            }
+            Step::ValueArray | Step::SecondArray => Some(self.malformed("a second `value` array")),
+            Step::Unfinished => Some(self.wants_more()),
         }
-        Some(self.wants_more())
     }
 
     fn rest(&self) -> &[u8] {

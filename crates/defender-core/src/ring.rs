@@ -54,23 +54,28 @@ impl Minute {
     fn remove(&mut self, key: u64) {
         let Some(at) = self.keys.iter().position(|other| *other == key) else { return };
         self.keys.remove(at);
+        // What follows is encoded when it is written next, since keys often go one after the other.
         self.text.truncate(LABEL_BYTES + at / ALIGNED_KEYS * ALIGNED_LETTERS);
-        self.encode();
     }
 
     /// Encodes what has not been, as far as it ends with a letter.
     fn encode(&mut self) {
-        let (groups, _) = self.keys.as_chunks::<ALIGNED_KEYS>();
-        let encoded = (self.text.len() - LABEL_BYTES) / ALIGNED_LETTERS;
-        for group in groups.get(encoded..).unwrap_or_default() {
+        let (groups, _) = self.keys.get(self.encoded()..).unwrap_or_default().as_chunks::<ALIGNED_KEYS>();
+        for group in groups {
             encode(group, &mut self.text);
         }
     }
 
+    /// How many keys the text holds.
+    fn encoded(&self) -> usize {
+        (self.text.len() - LABEL_BYTES) / ALIGNED_LETTERS * ALIGNED_KEYS
+    }
+
     fn write_json(&self, out: &mut String) {
-        let (_, rest) = self.keys.as_chunks::<ALIGNED_KEYS>();
         out.push_str(&self.text);
-        encode(rest, out);
+        for group in self.keys.get(self.encoded()..).unwrap_or_default().chunks(ALIGNED_KEYS) {
+            encode(group, out);
+        }
         out.push('"');
     }
 }

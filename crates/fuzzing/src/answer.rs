@@ -4,7 +4,7 @@ use std::hash::Hasher as _;
 
 use defender_core::answer::{AnswerReader, Found};
 use defender_core::detection::Row;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use twox_hash::XxHash64;
 
@@ -192,17 +192,17 @@ fn oracle(body: &[u8]) -> Option<(Vec<&str>, bool)> {
     if !raw.get().starts_with('{') {
         return None;
     }
-    let array = serde_json::Deserializer::from_str(raw.get()).deserialize_map(FirstArray).ok()?;
+    let array = serde_json::Deserializer::from_str(raw.get()).deserialize_map(OnlyArray).ok()?;
     Some(match array {
         Some(records) => (records.into_iter().map(RawValue::get).collect(), false),
         None => (vec![raw.get()], true),
     })
 }
 
-/// Finds the first member that is written `"value"` and holds an array.
-struct FirstArray;
+/// Finds the member `value` that holds an array.
+struct OnlyArray;
 
-impl<'de> Visitor<'de> for FirstArray {
+impl<'de> Visitor<'de> for OnlyArray {
     type Value = Option<Vec<&'de RawValue>>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -213,7 +213,11 @@ impl<'de> Visitor<'de> for FirstArray {
         let mut found = None;
         while let Some(name) = map.next_key::<&RawValue>()? {
             let value = map.next_value::<&RawValue>()?;
-            if found.is_none() && name.get() == "\"value\"" && value.get().starts_with('[') {
+            let is_value = serde_json::from_str(name.get()).is_ok_and(|name: String| name == "value");
+            if is_value && value.get().starts_with('[') {
+                if found.is_some() {
+                    return Err(A::Error::custom("two arrays, of which one may be the answer"));
+                }
                 found = serde_json::from_str(value.get()).ok();
             }
         }

@@ -209,6 +209,9 @@ impl<'a, S: Subject> Host<'a, S> {
         for event in &batch.events {
             say!(self, "    event {} visible {:?}", event.key, event.visible.map(|at| at.to_string()));
         }
+        if format!("{:?} {:?}", batch.gaps, batch.notices).contains("kanarie") {
+            return Err(format!("a secret in {:?} {:?}", batch.gaps, batch.notices).into());
+        }
         for gap in &batch.gaps {
             say!(self, "    gap {:?} {} .. {} {}", gap.cause, gap.since, gap.until, gap.detail);
         }

@@ -76,7 +76,9 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = address.segments();
     let from = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match s {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(from(high, low)),
+        // Deprecated forms: `::a.b.c.d`.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(from(high, low)),
         [0x2002, high, low, ..] => Some(from(high, low)),
         _ => None,
     }
@@ -102,6 +104,8 @@ mod tests {
             "fd00::1",
             "::ffff:127.0.0.1",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "::10.0.0.1",
             "2002:7f00:1::",
             "224.0.0.1",
             "255.255.255.255",

@@ -35,6 +35,8 @@ pub enum Step<'a> {
     Lost(&'a CallError),
     /// The component said that there is more and did not move, which costs the instance as well.
     Stuck,
+    /// What the component handed over breaks a promise, and nothing of it counts. That costs the instance as well.
+    Broken(&'a str),
     /// The named sink took a batch.
     Taken(&'a str),
     /// All sinks took a batch.
@@ -62,11 +64,14 @@ pub enum Wait {
     Output,
     /// A secret is not there.
     Secret,
+    /// The requests that it shares with other sources are used up, or their service wants nobody.
+    Quota,
 }
 
 impl Wait {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Schedule, Self::Service, Self::Instance, Self::Output, Self::Secret];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Schedule, Self::Service, Self::Instance, Self::Output, Self::Secret, Self::Quota];
 
     /// It in a word.
     #[must_use]
@@ -77,6 +82,7 @@ impl Wait {
             Self::Instance => "instance",
             Self::Output => "output",
             Self::Secret => "secret",
+            Self::Quota => "quota",
         }
     }
 }

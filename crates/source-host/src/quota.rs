@@ -18,6 +18,8 @@ pub struct Quota {
     per_minute: u32,
     per_hour: u32,
     used: Mutex<Used>,
+    /// First come, first served: who needs many is not passed by those who need few.
+    queue: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,12 @@ impl Quota {
     /// So many in any minute and in any hour; at least one each.
     #[must_use]
     pub fn new(per_minute: u32, per_hour: u32) -> Self {
-        Self { per_minute: per_minute.max(1), per_hour: per_hour.max(1), used: Mutex::default() }
+        Self {
+            per_minute: per_minute.max(1),
+            per_hour: per_hour.max(1),
+            used: Mutex::default(),
+            queue: tokio::sync::Mutex::default(),
+        }
     }
 
     /// One more source has a share in it.
@@ -57,18 +64,31 @@ impl Quota {
     }
 
     /// Waits until a poll can begin: with `least` requests, or all there can ever be, and with at most `most`.
-    pub(crate) async fn reserve(&self, least: u32, most: u32) -> Reservation<'_> {
+    ///
+    /// `told` hears how long the next look at what is free is away, where there is something to wait for.
+    pub(crate) async fn reserve(&self, least: u32, most: u32, told: impl Fn(Duration)) -> Reservation<'_> {
+        let _first = match self.queue.try_lock() {
+            Ok(first) => first,
+            Err(_others) => {
+                told(MINUTE);
+                self.queue.lock().await
+            }
+        };
         loop {
             match self.free(least.min(self.per_minute).min(self.per_hour), most) {
                 Free::Requests(requests) => return Reservation { quota: self, requests },
-                Free::Until(instant) => sleep_until(instant).await,
+                Free::Until(instant) => {
+                    told(instant.saturating_duration_since(Instant::now()));
+                    sleep_until(instant).await;
+                }
             }
         }
     }
 
     /// The service wants nobody of this application before then.
     pub(crate) fn pause(&self, wait: Duration) {
-        let until = Instant::now() + wait;
+        // A component says for how long, and one of them does not stop all others for ever.
+        let until = Instant::now() + wait.min(HOUR);
         let mut used = self.used();
         used.paused = Some(used.paused.map_or(until, |paused| paused.max(until)));
     }
@@ -135,7 +155,7 @@ mod tests {
         let begun = Instant::now();
         let mut made = Vec::new();
         for _ in 0..60 {
-            let reservation = quota.reserve(1, 1).await;
+            let reservation = quota.reserve(1, 1, |_| {}).await;
             reservation.settle(1);
             made.push(begun.elapsed());
         }
@@ -150,15 +170,15 @@ mod tests {
     async fn sources_share_it_and_give_back_what_they_do_not_use() {
         let quota = Quota::new(40, 1_000);
         (0..4).for_each(|_| quota.join());
-        let first = quota.reserve(2, 50).await;
+        let first = quota.reserve(2, 50, |_| {}).await;
         assert_eq!(first.requests, 10);
         first.settle(1);
-        let others = [quota.reserve(2, 5).await, quota.reserve(30, 50).await];
+        let others = [quota.reserve(2, 5, |_| {}).await, quota.reserve(30, 50, |_| {}).await];
         assert_eq!(others.each_ref().map(|reserved| reserved.requests), [5, 30]);
         drop(others);
-        assert_eq!(quota.reserve(39, 50).await.requests, 39);
+        assert_eq!(quota.reserve(39, 50, |_| {}).await.requests, 39);
         // More than there can ever be is as much as there can ever be.
-        assert_eq!(quota.reserve(100, 100).await.requests, 40);
+        assert_eq!(quota.reserve(100, 100, |_| {}).await.requests, 40);
     }
 
     #[tokio::test(start_paused = true)]
@@ -167,7 +187,7 @@ mod tests {
         let begun = Instant::now();
         quota.pause(Duration::from_secs(30));
         quota.pause(Duration::from_secs(5));
-        drop(quota.reserve(1, 1).await);
+        drop(quota.reserve(1, 1, |_| {}).await);
         assert_eq!(begun.elapsed().as_secs(), 30);
     }
 }

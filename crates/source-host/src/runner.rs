@@ -268,7 +268,10 @@ impl Runner {
             let room = room.await?;
             // What others have to give back is waited for before a turn is taken from them.
             let reserved = match &options.quota {
-                Some(quota) => Some(quota.reserve(*least_requests, budget.max_requests).await),
+                Some(quota) => {
+                    let told = |wait| options.tell(&observer::Step::Waiting(Wait::Quota, wait));
+                    Some(quota.reserve(*least_requests, budget.max_requests, told).await)
+                }
                 None => None,
             };
             let _turn = options.turns.next().await;
@@ -296,9 +299,7 @@ impl Runner {
 
     async fn take(&mut self, batch: Batch, room: Room) -> Result<Step, RunError> {
         if let Some(broken) = promise::broken(&batch, &self.options) {
-            tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
-            self.source.discard_instance();
-            return self.retry(RunError::Broken(broken)).await;
+            return self.break_off(broken).await;
         }
         self.options.tell(&observer::Step::Batch(&batch));
         if self.time_failures.failures() > 0 {
@@ -349,6 +350,9 @@ impl Runner {
     async fn fail(&mut self, failure: Failure) -> Result<Step, RunError> {
         self.options.tell(&observer::Step::Failed(&failure));
         if let Some(checkpoint) = learned(&failure) {
+            if let Some(broken) = promise::broken_by(&checkpoint, &self.options) {
+                return self.break_off(broken).await;
+            }
             self.position = Position::Resume(Some(checkpoint.clone()));
             self.deliveries.learn(checkpoint);
         }
@@ -429,6 +433,14 @@ impl Runner {
         self.retry(RunError::Lost(error)).await
     }
 
+    /// Nothing of what broke a promise is delivered or stored.
+    async fn break_off(&mut self, broken: String) -> Result<Step, RunError> {
+        tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
+        self.options.tell(&observer::Step::Broken(&broken));
+        self.source.discard_instance();
+        self.retry(RunError::Broken(broken)).await
+    }
+
     /// A fresh instance at the checkpoint. A run with an end gives up where that was tried too often.
     async fn retry(&mut self, error: RunError) -> Result<Step, RunError> {
         let wait = self.lost.next();
@@ -454,6 +466,13 @@ impl Runner {
     async fn stop(&mut self) -> Result<Outcome, RunError> {
         match timeout(LAST_DELIVERY, self.settle()).await {
             Ok(Err(RunError::Sink(SinkError::Closed))) => Ok(Outcome::Closed),
+            Ok(Err(RunError::Sink(SinkError::Unsettled(why)))) => {
+                tracing::warn!(
+                    source = self.options.name,
+                    "{why}; what was not accounted for comes again at the next start"
+                );
+                Ok(Outcome::Stopped)
+            }
             Ok(settled) => settled.map(|()| Outcome::Stopped),
             Err(_late) => {
                 tracing::warn!(

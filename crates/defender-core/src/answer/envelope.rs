@@ -7,8 +7,11 @@ use super::Scanner;
 /// The longest link, in bytes: far more than a URL of any server has. A longer one is no link that can be used.
 const MAX_LINK: usize = 16 * 1024;
 
-/// The longest name that is kept, in bytes: more than the names that are looked for have.
-const MAX_NAME: usize = 32;
+/// The longest name that is kept, in bytes: more than the names that are looked for have, every letter as an escape.
+const MAX_NAME: usize = 128;
+
+/// What stands for something that is no URL.
+const NO_LINK: &str = "\"";
 
 /// How far such an object has been looked through, what it showed, and where that stands between its members.
 #[derive(Default)]
@@ -44,6 +47,8 @@ enum Named {
 pub(super) enum Step {
     /// The array of `value` opens with the last byte that was looked at.
     ValueArray,
+    /// Another one does: which of them is the answer?
+    SecondArray,
     /// The object ends with it.
     Closed,
     Unfinished,
@@ -68,9 +73,11 @@ impl Envelope {
             let was_in_string = self.scanner.in_string;
             let depth = self.scanner.depth;
             self.scanner.step(byte);
-            if depth == 1 && self.member(byte, was_in_string) {
+            if depth == 1
+                && let Some(step) = self.member(byte, was_in_string)
+            {
                 self.scanner.depth = 1;
-                return (at + 1, Step::ValueArray);
+                return (at + 1, step);
             }
             if self.scanner.depth == 0 {
                 return (at + 1, Step::Closed);
@@ -79,27 +86,23 @@ impl Envelope {
         (bytes.len(), Step::Unfinished)
     }
 
-    /// Takes a byte between the object's own brackets; true where it opens the array of `value`.
-    fn member(&mut self, byte: u8, was_in_string: bool) -> bool {
+    /// Takes a byte between the object's own brackets; a step where it opens an array of `value`.
+    fn member(&mut self, byte: u8, was_in_string: bool) -> Option<Step> {
         let ends_string = byte == b'"' && !self.scanner.in_string;
         self.member = match (self.member, byte) {
             (Member::NameExpected, b'"') => {
                 self.text.clear();
                 Member::Name
             }
-            (Member::Name, _) if ends_string => Member::ValueExpected(match self.text.as_slice() {
-                b"value" if !self.has_value => Named::Value,
-                b"@odata.nextLink" => Named::Link,
-                _ => Named::Other,
-            }),
+            (Member::Name, _) if ends_string => Member::ValueExpected(self.named()),
             (Member::Name, _) => {
                 self.keep(byte, MAX_NAME);
                 Member::Name
             }
             (Member::ValueExpected(Named::Value), b'[') => {
-                self.has_value = true;
                 self.member = Member::Value;
-                return true;
+                let is_second = std::mem::replace(&mut self.has_value, true);
+                return Some(if is_second { Step::SecondArray } else { Step::ValueArray });
             }
             (Member::ValueExpected(named), b':' | b' ' | b'\t' | b'\n' | b'\r') => Member::ValueExpected(named),
             (Member::ValueExpected(Named::Link), b'"') => {
@@ -108,17 +111,19 @@ impl Envelope {
                 Member::Link
             }
             (Member::ValueExpected(Named::Link), _) => {
-                self.link = (byte != b'n').then(|| char::from(byte).to_string());
+                if byte != b'n' {
+                    self.found(char::from(byte).to_string());
+                }
                 Member::Value
             }
             (Member::Link, _) => {
                 self.keep(byte, MAX_LINK);
                 if ends_string {
-                    self.link = Some(match Node::read(&self.text) {
-                        Ok(Node::Text(link)) => link,
-                        _ => "\"".to_owned(),
-                    })
-                    .filter(|link| !link.is_empty());
+                    match Node::read(&self.text) {
+                        Ok(Node::Text(link)) if link.is_empty() => {}
+                        Ok(Node::Text(link)) => self.found(link),
+                        _ => self.found(NO_LINK.to_owned()),
+                    }
                     Member::Value
                 } else {
                     Member::Link
@@ -128,7 +133,32 @@ impl Envelope {
             (Member::Value, b',') if !was_in_string => Member::NameExpected,
             (member, _) => member,
         };
-        false
+        None
+    }
+
+    /// Which member the name that was read is of, however it is written.
+    fn named(&self) -> Named {
+        let name = if self.text.contains(&b'\\') {
+            match Node::read(&[b"\"", self.text.as_slice(), b"\""].concat()) {
+                Ok(Node::Text(name)) => name.into_bytes(),
+                _ => return Named::Other,
+            }
+        } else {
+            self.text.clone()
+        };
+        match name.as_slice() {
+            b"value" => Named::Value,
+            b"@odata.nextLink" => Named::Link,
+            _ => Named::Other,
+        }
+    }
+
+    /// Keeps a link. Where there are two that differ, none can be followed.
+    fn found(&mut self, link: String) {
+        self.link = Some(match self.link.take() {
+            Some(other) if other != link => NO_LINK.to_owned(),
+            _ => link,
+        });
     }
 
     fn keep(&mut self, byte: u8, most: usize) {

@@ -11,7 +11,7 @@ use crate::ring::Ring;
 use crate::tick::{TICKS_PER_SECOND, Tick};
 
 use super::edges::Edges;
-use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose};
+use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose, loses_its_answer};
 
 /// What kind of thing this source reads.
 pub(super) const KIND: &str = "detection";
@@ -295,6 +295,9 @@ impl Machine {
     /// Gives up the answer that is being read, and says whether the checkpoint was frozen: then reading goes on from
     /// there, since the ring has lost keys of the slice.
     pub(super) fn drop_answer(&mut self) -> bool {
+        if let (Some(request), Some(state)) = (&self.config.request, &self.state) {
+            self.lost_answer |= loses_its_answer(request, state, self.frozen.is_some());
+        }
         self.phase = Phase::Idle;
         self.follow_ups.clear();
         self.suspect = None;

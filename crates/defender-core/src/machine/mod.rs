@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State};
-use crate::config::Config;
+use crate::config::{Config, SingleRequest};
 use crate::contract::{Batch, Budget, Event, Failure, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
 use crate::tick::{Now, Tick};
@@ -190,6 +190,12 @@ impl fmt::Debug for Machine {
     }
 }
 
+/// Whether what is left of a single request's answer is lost with the answer: asked again, it would be another one.
+fn loses_its_answer(request: &SingleRequest, state: &State, is_frozen: bool) -> bool {
+    let is_partly_delivered = state.asked.is_some() && !state.answered && !state.ring.is_empty();
+    is_partly_delivered && (!request.can_be_made_again() || is_frozen)
+}
+
 impl Machine {
     /// A machine that reads on from a position.
     ///
@@ -252,8 +258,7 @@ impl Machine {
         let mut state = State::from_text(text, &self.config.identity())?;
         match (&self.config.request, state.asked) {
             (Some(request), Some(_)) => {
-                let is_partly_delivered = !state.answered && !state.ring.is_empty();
-                self.lost_answer = is_partly_delivered && (!request.can_be_made_again() || state.frozen);
+                self.lost_answer = loses_its_answer(request, &state, state.frozen);
             }
             // A request that failed before it was sent.
             (Some(_), None) if state.is_untouched() => {}

@@ -121,8 +121,17 @@ async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bo
             }
         };
         let Some(ended) = ended else { break };
-        let (name, ended, tally) =
-            ended.map_err(|error| Report::failed("a source ended unexpectedly").because(error))?;
+        let (name, ended, tally) = match ended {
+            Ok(ended) => ended,
+            // A bug of this program, and no reason for the other sources to stop.
+            Err(error) => {
+                complete = false;
+                let report = Report::failed("a source ended unexpectedly").because(error).hint("report it");
+                report.tell();
+                failure.get_or_insert(report.silenced());
+                continue;
+            }
+        };
         total = Tally {
             events: total.events + tally.events,
             gaps: total.gaps + tally.gaps,

@@ -123,6 +123,11 @@ impl Measured {
                 self.restarts += 1;
                 self.failed("stuck", "");
             }
+            Step::Broken(_) => {
+                self.restarts += 1;
+                self.failed("broken", "");
+                self.enter(Phase::Delivering, now);
+            }
             Step::Taken(sink) => match self.deliveries.get_mut(*sink) {
                 Some(count) => *count += 1,
                 None => drop(self.deliveries.insert((*sink).to_owned(), 1)),

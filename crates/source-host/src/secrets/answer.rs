@@ -114,10 +114,9 @@ impl Vault {
                     token => self.tokens().keep(token, &sent.bearer_at, &self.mint),
                 };
                 let part = secret_part(token);
-                if let Some(handed_out) = &handed_out {
-                    // The token may stand in other members as well.
-                    scrubber.add(&token[part..], handed_out.get(part..).unwrap_or_default());
-                }
+                // The token may stand in other members as well, also one that is of no use.
+                let instead = handed_out.as_deref().and_then(|handed_out| handed_out.get(part..)).unwrap_or_default();
+                scrubber.add(&token[part..], instead);
                 shown.push(handed_out);
             }
         }

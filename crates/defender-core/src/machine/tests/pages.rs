@@ -96,7 +96,6 @@ fn a_fresh_instance_at_each_poll_gets_through_with_two_requests() {
             return;
         }
         let position = Position::Resume(Some(batch.checkpoint));
-        assert!(!rig.machine.is_at(&Position::Resume(None)));
         rig.machine = Machine::new(rig.machine.config.clone(), &position).unwrap();
     }
     panic!("no end; delivered {delivered:?}");
@@ -260,4 +259,64 @@ fn a_start_that_a_later_page_corrects_leaves_no_page_behind() {
     });
     assert_eq!(keys(&batch.unwrap()), ["a:x"]);
     assert_eq!(rig.requests.iter().filter(|url| number(url).is_some()).count(), 1, "{:?}", rig.requests);
+}
+
+#[test]
+fn a_link_is_found_however_its_member_is_written_and_whatever_stands_beside_it() {
+    let all = rows(2);
+    for (first, name, last) in [
+        ("", r"@odata\u002enextLink", ""),
+        ("", r"\u0040odata.nextLin\u006b", ""),
+        ("", "@odata.nextLink", r#","@odata.nextLink":null"#),
+        ("", "@odata.nextLink", r#","@odata.nextLink":"""#),
+        (r#""@odata.nextLink":null,"#, "@odata.nextLink", ""),
+    ] {
+        let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
+        let batch = rig.poll(BUDGET, |url| match number(url) {
+            None => ok(format!(r#"{{{first}"value":[{}],"{name}":"{HERE}1"{last}}}"#, all[0])),
+            Some(_) => page(&all[1..], "null"),
+        });
+        assert_eq!(keys(&batch.unwrap()), ["r0:x", "r1:x"], "{first}{name}{last}");
+    }
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let two = format!(r#"{{"value":[],"@odata.nextLink":"{HERE}1","@odata.nextLink":"{HERE}2"}}"#);
+    let Failure::Rejected(fault) = rig.poll(BUDGET, |_| ok(two.clone())).unwrap_err() else { panic!("two links") };
+    assert_eq!(fault.code, "paging.elsewhere");
+}
+
+#[test]
+fn a_second_array_of_records_is_no_answer() {
+    let mut rig = Rig::new("", &Position::Resume(None));
+    let body = format!(r#"{{"value":[],"value":[{}]}}"#, row("a", "2026-01-01T11:45:00Z"));
+    assert_eq!(rig.poll(BUDGET, |_| ok(body.clone())).unwrap_err().kind(), "unavailable");
+}
+
+#[test]
+fn a_request_that_would_be_another_one_is_not_repeated_when_a_page_of_its_answer_fails() {
+    let mut rig = Rig::new(r#","request":{"ago":"PT1H"}"#, &Position::Resume(None));
+    let all = rows(2);
+    let mut answer = service(&all, 1);
+    let first = rig.poll(BUDGET, |url| match number(url) {
+        None => {
+            let link = format!("\"{HERE}1\"");
+            page(&all[..1], &link)
+        }
+        Some(_) => (429, vec![("retry-after", "1800".to_owned())], String::new()),
+    });
+    assert_eq!(keys(&first.unwrap()), ["r0:x"]);
+    rig.requests.clear();
+    rig.advance(3_600);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        match rig.poll(BUDGET, |url| answer(url)) {
+            Ok(batch) => {
+                told.extend(batch.gaps.into_iter().map(|gap| gap.cause));
+                if batch.next == NextPoll::Ended {
+                    break;
+                }
+            }
+            Err(failure) => assert_eq!(failure.kind(), "throttled"),
+        }
+    }
+    assert_eq!((told, rig.requests.len()), (vec![GapCause::Partial], 0));
 }

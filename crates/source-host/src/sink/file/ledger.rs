@@ -172,8 +172,10 @@ impl Ledger {
     pub(super) fn account(&self, settings: &Settings) -> Result<String, SinkError> {
         let path = &settings.path;
         let ends = ends(&self.file, self.length).map_err(|error| SinkError::io("cannot read", path, &error))?;
+        let inode = self.file.metadata().map_err(|error| SinkError::io("cannot look at", path, &error))?.ino();
         let Self { number, length, begun, .. } = *self;
-        Ok(Account { number, length, begun, ends, writer: self.writer.clone(), path: whole(path) }.to_string())
+        let (writer, path) = (self.writer.clone(), whole(path));
+        Ok(Account { number, length, begun, ends, inode, writer, path }.to_string())
     }
 
     /// Whether somebody else did something to the file.

@@ -298,8 +298,29 @@ async fn two_hosts_do_not_write_to_one_file() {
 async fn an_account_of_another_path_is_none_of_this_file() {
     let setup = Setup::new();
     fs::write(setup.path(), "{\"source\":\"tenant\",\"a\":1}\n").unwrap();
-    let account = "number=1 length=0 begun=0 ends=ef46db3751d8e999 writer=a path=/elsewhere";
+    let account = "number=1 length=0 begun=0 ends=ef46db3751d8e999 inode=1 writer=a path=/elsewhere";
     drop(setup.start(Some(account)).await.unwrap());
     assert_eq!(setup.text(), "{\"source\":\"tenant\",\"a\":1}\n");
     assert!(setup.start(Some("gibberish")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_gave_our_next_name_is_not_taken_for_ours() {
+    let setup = Setup::new();
+    let old = |number| open::given_up(&setup.path(), number);
+    let mut sink = setup.start(None).await.unwrap();
+    deliver(&mut sink, [1, 2]).await.unwrap();
+    let account = flushed(&mut sink).await;
+    drop(sink);
+    // As logrotate does: one day the file, the next day the empty one, while the first moves on.
+    fs::rename(setup.path(), old(1)).unwrap();
+    let mut sink = setup.start(Some(&account)).await.unwrap();
+    let account = flushed(&mut sink).await;
+    assert!(account.starts_with("number=2 length=0 "), "{account}");
+    drop(sink);
+    fs::rename(old(1), old(2)).unwrap();
+    fs::rename(setup.path(), old(1)).unwrap();
+    let mut sink = setup.start(Some(&account)).await.unwrap();
+    deliver(&mut sink, [3]).await.unwrap();
+    assert_eq!(setup.all(), [1, 2, 3], "nothing was cut");
 }
