@@ -1,10 +1,11 @@
 //! How many requests sources may make that are one application to the service.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -67,11 +68,16 @@ impl Quota {
     ///
     /// `told` hears how long the next look at what is free is away, where there is something to wait for.
     pub(crate) async fn reserve(&self, least: u32, most: u32, told: impl Fn(Duration)) -> Reservation<'_> {
-        let _first = match self.queue.try_lock() {
-            Ok(first) => first,
-            Err(_others) => {
-                told(MINUTE);
-                self.queue.lock().await
+        let mut turn = pin!(self.queue.lock());
+        // How long those before it wait is not known, so it is told again; its place it keeps.
+        let mut length = Duration::ZERO;
+        let _first = loop {
+            match timeout(length, turn.as_mut()).await {
+                Ok(first) => break first,
+                Err(_others) => {
+                    length = MINUTE;
+                    told(length);
+                }
             }
         };
         loop {
@@ -189,5 +195,18 @@ mod tests {
         quota.pause(Duration::from_secs(5));
         drop(quota.reserve(1, 1, |_| {}).await);
         assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_behind_others_is_told_again_and_again() {
+        let quota = Quota::new(10, 100);
+        quota.pause(Duration::from_secs(600));
+        let (first, second) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let count = |told: &std::cell::Cell<u32>| told.set(told.get() + 1);
+        tokio::join!(async { drop(quota.reserve(1, 1, |_| count(&first)).await) }, async {
+            drop(quota.reserve(1, 1, |_| count(&second)).await)
+        },);
+        assert_eq!(first.get(), 1, "it knows how long");
+        assert!(second.get() >= 10, "{}", second.get());
     }
 }
