@@ -82,7 +82,7 @@ impl RunOptions {
     /// What one poll may bring, where nothing is said. Small batches cost no time, and large ones memory: a batch is
     /// there three times for a moment, in the component, in the host and as lines.
     pub const BUDGET: Budget =
-        Budget { max_events: 256, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
+        Budget { max_events: 1_000, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
 
     /// How many batches may be under way, where nothing is said: one is polled while another is delivered.
     pub const IN_FLIGHT: usize = 2;

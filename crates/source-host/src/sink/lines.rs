@@ -43,7 +43,7 @@ impl LinesSink {
     }
 
     fn render(&self, source: &str, batch: &Batch) -> (Vec<u8>, Vec<u8>) {
-        let mut lines = Vec::with_capacity(batch.events.len() * 2_048);
+        let mut lines = Vec::with_capacity(batch.events.iter().map(super::line::room_for).sum());
         for event in &batch.events {
             push_event(&mut lines, self.shape, source, event);
             lines.push(b'\n');
