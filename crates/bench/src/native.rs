@@ -159,9 +159,9 @@ fn event(event: core::Event) -> Event {
         occurred: event.occurred.map(instant),
         visible: event.visible.map(instant),
         content_type: event.content_type.to_owned(),
-        body: match String::from_utf8(event.body) {
-            Ok(text) => Payload::Text(text),
-            Err(error) => Payload::Binary(error.into_bytes()),
+        body: match event.body {
+            core::Payload::Text(text) => Payload::Text(text),
+            core::Payload::Binary(bytes) => Payload::Binary(bytes),
         },
         attributes: event.attributes,
     }

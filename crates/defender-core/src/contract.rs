@@ -12,8 +12,31 @@ pub struct Event {
     pub occurred: Option<Tick>,
     pub visible: Option<Tick>,
     pub content_type: &'static str,
-    pub body: Vec<u8>,
+    pub body: Payload,
     pub attributes: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Payload {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Payload {
+    /// These bytes: text where they are UTF-8.
+    pub fn of(bytes: &[u8]) -> Self {
+        match simdutf8::basic::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Binary(bytes.to_vec()),
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -64,8 +64,16 @@ impl<'a> Scan<'a> {
     }
 
     /// The next byte that is no white space; it stays unread.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&mut self) -> Result<u8, Stop> {
+        match self.next() {
+            Some(byte) if byte > b' ' => Ok(byte),
+            _ => self.peek_after_blanks(),
+        }
+    }
+
+    #[inline(never)]
+    fn peek_after_blanks(&mut self) -> Result<u8, Stop> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -187,7 +195,12 @@ impl<'a> Scan<'a> {
                 }
                 Some(b'\\') => {
                     is_escaped = true;
-                    self.escape()?;
+                    match self.bytes.get(self.at + 1) {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'u') => self.code_unit()?,
+                        Some(_) => return Err(Stop::Wrong("invalid escape")),
+                        None => return Err(Stop::Unfinished),
+                    }
                 }
                 Some(_) => return Err(Stop::Wrong("control character found while parsing a string")),
                 None => return Err(Stop::Unfinished),
@@ -195,24 +208,15 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Stop> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.at += 2;
-                Ok(())
-            }
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..).unwrap_or_default();
-                let digits = digits.get(..4).unwrap_or(digits);
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(Stop::Wrong("invalid escape"));
-                }
-                self.at += 2 + digits.len();
-                if digits.len() == 4 { Ok(()) } else { Err(Stop::Unfinished) }
-            }
-            Some(_) => Err(Stop::Wrong("invalid escape")),
-            None => Err(Stop::Unfinished),
+    /// An escape of four digits.
+    fn code_unit(&mut self) -> Result<(), Stop> {
+        let digits = self.bytes.get(self.at + 2..).unwrap_or_default();
+        let digits = digits.get(..4).unwrap_or(digits);
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(Stop::Wrong("invalid escape"));
         }
+        self.at += 2 + digits.len();
+        if digits.len() == 4 { Ok(()) } else { Err(Stop::Unfinished) }
     }
 
     fn scalar(&mut self) -> Result<Value<'a>, Stop> {
@@ -272,6 +276,7 @@ impl<'a> Scan<'a> {
         }
     }
 
+    #[inline(always)]
     fn next(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

@@ -41,9 +41,9 @@ fn event(event: core::Event) -> wit::Event {
         occurred: event.occurred.map(instant),
         visible: event.visible.map(instant),
         content_type: event.content_type.to_owned(),
-        body: match String::from_utf8(event.body) {
-            Ok(text) => wit::Payload::Text(text),
-            Err(error) => wit::Payload::Binary(error.into_bytes()),
+        body: match event.body {
+            core::Payload::Text(text) => wit::Payload::Text(text),
+            core::Payload::Binary(bytes) => wit::Payload::Binary(bytes),
         },
         attributes: event.attributes,
     }

@@ -8,7 +8,7 @@ use crate::Reached;
 
 /// What was read of a record is what its members say, and the same bytes have the same key.
 pub(crate) fn check(record: &[u8], row: &Row, reached: &mut Reached) {
-    let key = row.clone().key(record);
+    let key = row.key(record);
     assert!(!key.is_empty());
     assert_eq!(fingerprint(&key), fingerprint(&row.clone().key(record)));
     // What serde_json cannot hold as a value, such as a lone surrogate or 1e400, is delivered all the same.

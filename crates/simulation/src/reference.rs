@@ -111,8 +111,11 @@ impl<'a> Reference<'a> {
     }
 
     fn event(&mut self, event: &Event, now: Tick, asked: (Tick, Tick), met: &mut Coverage) -> Result<(), String> {
-        let Some(&at) = self.by_record.get(event.body.as_slice()) else {
-            return Err(format!("delivered what the service never had: {}", String::from_utf8_lossy(&event.body)));
+        let Some(&at) = self.by_record.get(event.body.as_bytes()) else {
+            return Err(format!(
+                "delivered what the service never had: {}",
+                String::from_utf8_lossy(event.body.as_bytes())
+            ));
         };
         let d = &self.world.history[at];
         let wrong = |what: &str| Err(format!("{what}: {} ({})", event.key, shown(d)));

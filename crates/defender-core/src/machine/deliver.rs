@@ -4,7 +4,7 @@ use twox_hash::XxHash64;
 
 use crate::checkpoint::State;
 use crate::config::Format;
-use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll};
+use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll, Payload};
 use crate::csv;
 use crate::detection::{Row, fingerprint};
 use crate::ring::Ring;
@@ -29,7 +29,7 @@ pub(super) enum Taken {
 
 impl Machine {
     /// Takes a row of an answer, whose ends `edges` keeps.
-    pub(super) fn take_row(&mut self, ask: &Ask, mut row: Row, record: &[u8], edges: &mut Edges) -> Taken {
+    pub(super) fn take_row(&mut self, ask: &Ask, row: Row, record: &[u8], edges: &mut Edges) -> Taken {
         if matches!(ask.purpose, Purpose::Neighbour | Purpose::Probe) {
             return Taken::Done { is_new: false };
         }
@@ -44,15 +44,9 @@ impl Machine {
             return Taken::Done { is_new: false };
         }
         let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
-        let event = self.event(&mut row, record);
-        let fingerprint = fingerprint(&event.key);
+        let fingerprint = fingerprint(&row.key(record));
         if lies_inside && is_bounded {
             edges.see(at, fingerprint);
-        }
-        // As CSV, where every quote is written twice, a record takes more bytes than the service sent.
-        if event.body.len() > self.limits.event_bytes {
-            self.leave_out(ask, XxHash64::oneshot(0, record));
-            return Taken::Done { is_new: false };
         }
         if ask.purpose == Purpose::Check
             && self.suspect.as_ref().is_some_and(|suspect| suspect.edges.contain(fingerprint))
@@ -69,11 +63,18 @@ impl Machine {
             }
             return Taken::Done { is_new: false };
         }
-        if row.is_odd || event.attributes.iter().any(|(name, _)| name == "defects") {
+        let is_odd = row.is_odd;
+        let event = self.event(row, record);
+        // As CSV, where every quote is written twice, a record takes more bytes than the service sent.
+        if event.body.as_bytes().len() > self.limits.event_bytes {
+            self.leave_out(ask, XxHash64::oneshot(0, record));
+            return Taken::Done { is_new: false };
+        }
+        if is_odd || event.attributes.iter().any(|(name, _)| name == "defects") {
             self.poll.counters.odd += 1;
         }
         let held = Held { event, fingerprint, at };
-        if !self.poll.has_room_for(held.event.body.len()) {
+        if !self.poll.has_room_for(held.event.body.as_bytes().len()) {
             self.held = Some(held);
             return Taken::Held;
         }
@@ -87,7 +88,7 @@ impl Machine {
         self.poll.push(held.event);
     }
 
-    fn event(&self, row: &mut Row, record: &[u8]) -> Event {
+    fn event(&self, mut row: Row, record: &[u8]) -> Event {
         let mut defects = Vec::new();
         if !row.is_object {
             defects.push("not-an-object");
@@ -104,15 +105,15 @@ impl Machine {
         if !defects.is_empty() {
             attributes.push(("defects".to_owned(), defects.join(",")));
         }
-        let key = row.key(record);
+        let key = row.full_id.take().unwrap_or_else(|| row.key(record).into_owned());
         let (content_type, body) = match self.config.format {
-            Format::Raw => ("application/json", record.to_vec()),
+            Format::Raw => ("application/json", Payload::of(record)),
             Format::Csv => {
                 attributes.push(("csv-header".to_owned(), csv::HEADER.to_owned()));
-                ("text/csv; header=absent", csv::row(record).into_bytes())
+                ("text/csv; header=absent", Payload::Text(csv::row(record)))
             }
         };
-        let subject = row.alert_id.take().unwrap_or_else(|| key.clone());
+        let subject = row.alert_id.unwrap_or_else(|| key.clone());
         Event {
             key,
             subject,

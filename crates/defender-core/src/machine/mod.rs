@@ -16,7 +16,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State};
+use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State, is_same};
 use crate::config::{Config, SingleRequest};
 use crate::contract::{Batch, Budget, Event, Failure, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
@@ -273,7 +273,7 @@ impl Machine {
     /// Whether a poll at this position is the next one of this machine.
     pub fn is_at(&self, position: &Position) -> bool {
         match position {
-            Position::Resume(Some(text)) => self.last.as_deref() == Some(text),
+            Position::Resume(Some(text)) => self.last.as_deref().is_some_and(|last| is_same(last, text)),
             Position::Resume(None) | Position::Range(..) => false,
         }
     }

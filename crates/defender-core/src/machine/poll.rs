@@ -78,7 +78,7 @@ impl Poll {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        self.bytes = self.bytes.saturating_add(event.body.len() as u64);
+        self.bytes = self.bytes.saturating_add(event.body.as_bytes().len() as u64);
         self.events.push(event);
     }
 

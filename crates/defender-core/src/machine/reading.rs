@@ -188,8 +188,8 @@ impl Machine {
     /// Reads on in an answer; none when something else is next.
     pub(super) fn read(&mut self, mut reading: Box<Reading>, now: Now) -> Option<Output> {
         if let Some(held) = self.held.take() {
-            if !self.poll.has_room_for(held.event.body.len()) {
-                let too_small = self.too_small_for(held.event.body.len());
+            if !self.poll.has_room_for(held.event.body.as_bytes().len()) {
+                let too_small = self.too_small_for(held.event.body.as_bytes().len());
                 self.held = Some(held);
                 self.phase = Phase::Reading(reading);
                 return Some(too_small);
@@ -220,7 +220,7 @@ impl Machine {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
                         Taken::Done { is_new: false } => {}
                         Taken::Held => {
-                            let needed = self.held.as_ref().map_or(0, |held| held.event.body.len());
+                            let needed = self.held.as_ref().map_or(0, |held| held.event.body.as_bytes().len());
                             self.phase = Phase::Reading(reading);
                             let is_empty = !self.poll.has_output();
                             return Some(if is_empty {

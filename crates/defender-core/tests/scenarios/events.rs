@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(crate) fn event_line(source: &str, event: &Event) -> String {
     let envelope = |name: &str, value: Value| format!("\"{name}\":{value}");
     let time = |time: Option<defender_core::tick::Tick>| time.map_or(Value::Null, |time| time.to_string().into());
-    let body = String::from_utf8(event.body.clone()).unwrap();
+    let body = String::from_utf8(event.body.as_bytes().to_vec()).unwrap();
     let body = match event.content_type {
         "application/json" => body.replace(['\r', '\n'], ""),
         _ => Value::from(body).to_string(),

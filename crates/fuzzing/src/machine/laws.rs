@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use defender_core::MAX_EVENT_BYTES;
 use defender_core::checkpoint::{MAX_CHECKPOINT_BYTES, State};
 use defender_core::config::Format;
-use defender_core::contract::{Batch, Budget, Event, Failure, Gap, GapCause, NextPoll, Position};
+use defender_core::contract::{Batch, Budget, Event, Failure, Gap, GapCause, NextPoll, Payload, Position};
 
 use super::setup::Setup;
 use crate::answer::is_json;
@@ -26,7 +26,7 @@ pub(super) struct Before<'a> {
 
 pub(super) fn check_batch(batch: &Batch, budget: Budget, before: &Before<'_>, setup: &Setup, reached: &mut Reached) {
     assert!(batch.events.len() as u64 <= u64::from(budget.max_events));
-    let bytes: u64 = batch.events.iter().map(|event| event.body.len() as u64).sum();
+    let bytes: u64 = batch.events.iter().map(|event| event.body.as_bytes().len() as u64).sum();
     assert!(bytes <= budget.max_bytes, "{bytes} bytes, and {} are allowed", budget.max_bytes);
     for event in &batch.events {
         check_event(event, before.fed, setup);
@@ -102,7 +102,9 @@ fn check_progress(batch: &Batch, before: &Before<'_>, state: &State, reached: &m
 }
 
 fn check_event(event: &Event, fed: &[Vec<u8>], setup: &Setup) {
-    let Event { key, subject, body, attributes, .. } = event;
+    let Event { key, subject, body: payload, attributes, .. } = event;
+    let body = payload.as_bytes();
+    assert_eq!(matches!(payload, Payload::Text(_)), std::str::from_utf8(body).is_ok());
     assert!(!key.is_empty() && !subject.is_empty() && !body.is_empty());
     let names: BTreeSet<_> = attributes.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), attributes.len());

@@ -50,8 +50,8 @@ fn event(event: host::Event) -> core::Event {
         visible: event.visible.map(tick),
         content_type: word(event.content_type),
         body: match event.body {
-            host::Payload::Text(text) => text.into_bytes(),
-            host::Payload::Binary(bytes) => bytes,
+            host::Payload::Text(text) => core::Payload::Text(text),
+            host::Payload::Binary(bytes) => core::Payload::Binary(bytes),
         },
         attributes: event.attributes,
     }
