@@ -5,11 +5,16 @@ use serde_json::Value;
 
 use crate::interaction::{Answer, Interaction};
 use crate::pattern::Pattern;
+use crate::request_body::RecordedBody;
 use crate::traffic::Traffic;
 
 /// Names whose values are secrets, as form members, headers, query members, and members of JSON.
-pub const SECRET_MEMBERS: [&str; 16] = [
+pub const SECRET_MEMBERS: [&str; 25] = [
     "access_token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "assertion",
     "authorization",
     "certificate",
     "client_assertion",
@@ -20,10 +25,15 @@ pub const SECRET_MEMBERS: [&str; 16] = [
     "device_code",
     "federated_token",
     "id_token",
+    "ocp-apim-subscription-key",
     "password",
+    "private_key",
     "proxy-authorization",
     "refresh_token",
+    "session_token",
     "set-cookie",
+    "x-api-key",
+    "x-auth-token",
     "x-identity-header",
 ];
 
@@ -31,7 +41,7 @@ pub const SECRET_MEMBERS: [&str; 16] = [
 pub(crate) const SHORTEST_SECRET: usize = 8;
 
 /// Whether values of this name are never shown.
-pub(crate) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     SECRET_MEMBERS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
 
@@ -97,11 +107,14 @@ impl Canaries {
     fn add_interaction(&mut self, interaction: &Interaction) {
         let place = format!("interaction {} of traffic.json", interaction.number);
         let request = &interaction.request;
-        for (name, pattern) in request.form.iter().flatten().chain(&request.headers).chain(&request.query) {
+        for (name, pattern) in request.body.form().iter().chain(&request.headers).chain(&request.query) {
             if let (true, Pattern::Exact(value)) = (is_secret(name), pattern) {
                 let value = value.strip_prefix("Bearer ").unwrap_or(value);
                 self.add(format!("`{name}` in the request of {place}"), value);
             }
+        }
+        if let RecordedBody::Json(body) = &request.body {
+            self.add_members(&format!("the request of {place}"), &body.value);
         }
         let Answer::Response(response) = &interaction.answer else { return };
         for (name, value) in &response.headers {

@@ -6,6 +6,7 @@ use crate::canary::is_secret;
 use crate::interaction::RecordedRequest;
 use crate::pattern::Pattern;
 use crate::request::{Address, Request, decode_form};
+use crate::request_body::{RecordedBody, compare_json};
 
 /// One part of a request that is not as recorded. Secrets are compared, and never kept here.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,14 +81,32 @@ fn compare_headers(recorded: &RecordedRequest, request: &Request, found: &mut Ve
 }
 
 fn compare_body(recorded: &RecordedRequest, request: &Request, found: &mut Vec<Difference>) {
-    match (&recorded.form, std::str::from_utf8(&request.body)) {
-        (None, _) if request.body.is_empty() => {}
-        (None, _) => {
-            let got = format!("{} bytes", request.body.len());
-            found.push(Difference { part: "body".to_owned(), expected: None, got: Some(got) });
+    let got = || match request.body.len() {
+        0 => None,
+        length => Some(format!("{length} bytes")),
+    };
+    let text = std::str::from_utf8(&request.body);
+    match &recorded.body {
+        RecordedBody::Empty if request.body.is_empty() => {}
+        RecordedBody::Empty => found.push(Difference { part: "body".to_owned(), expected: None, got: got() }),
+        RecordedBody::Form(form) => match text {
+            Ok(body) => compare_members("form", form, &decode_form(body), found),
+            Err(_) => found.push(Difference::new("form", "a form", "bytes that are not UTF-8")),
+        },
+        RecordedBody::Json(json) => match serde_json::from_slice(&request.body) {
+            Ok(value) => compare_json(json, &value, found),
+            Err(error) => found.push(Difference::new("json", "JSON", format!("what is none: {error}"))),
+        },
+        RecordedBody::Text(pattern) => match text {
+            Ok(body) if pattern.matches(body) => {}
+            Ok(body) => found.push(Difference::new("text", pattern.to_string(), body)),
+            Err(_) => found.push(Difference::new("text", pattern.to_string(), "bytes that are not UTF-8")),
+        },
+        RecordedBody::Bytes(bytes) if *bytes == request.body => {}
+        RecordedBody::Bytes(bytes) => {
+            let expected = Some(format!("{} other bytes", bytes.len()));
+            found.push(Difference { part: "body".to_owned(), expected, got: got() });
         }
-        (Some(form), Ok(body)) => compare_members("form", form, &decode_form(body), found),
-        (Some(_), Err(_)) => found.push(Difference::new("form", "a form", "bytes that are not UTF-8")),
     }
 }
 
@@ -119,7 +138,7 @@ fn compare_members(what: &str, recorded: &[(String, Pattern)], sent: &[(String, 
 }
 
 /// A difference whose sides are shown only where they are no secrets.
-fn hidden(part: &str, name: &str, expected: Option<String>, got: Option<String>) -> Difference {
+pub(crate) fn hidden(part: &str, name: &str, expected: Option<String>, got: Option<String>) -> Difference {
     let (expected, got) = if is_secret(name) {
         let other = if expected.is_some() { "another value (a secret, not shown)" } else { "a value (not shown)" };
         (expected.map(|_| "a secret (not shown)".to_owned()), got.map(|_| other.to_owned()))

@@ -9,7 +9,9 @@ use crate::canary::{Canaries, SHORTEST_SECRET};
 use crate::node::Document;
 use crate::problem::{Problem, UnusableScenario};
 use crate::settings::Settings;
+use crate::suspicion::suspicions;
 use crate::traffic::Traffic;
+use crate::written::Written;
 
 /// How the scenario is run.
 pub const SCENARIO_FILE: &str = "scenario.json";
@@ -48,7 +50,8 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// The first problem of each of its files, so that several are told at once.
+    /// The first problem of each of its files, so that several are told at once; or everything in them that looks like a
+    /// real secret.
     pub fn load(folder: &Path) -> Result<Self, UnusableScenario> {
         check_folder(folder).map_err(|problem| UnusableScenario { problems: vec![problem] })?;
         let settings = Document::read(&folder.join(SCENARIO_FILE), "why, from, and when the virtual clock starts")
@@ -71,16 +74,65 @@ impl Scenario {
             return Err(UnusableScenario { problems });
         };
         let config = config.text().to_owned();
+        let problems = real_secrets(folder)?;
+        if !problems.is_empty() {
+            return Err(UnusableScenario { problems });
+        }
         let canaries = Canaries::collect(&config, &traffic);
         let problems: Vec<Problem> = canaries.too_short().map(|origin| short_secret(folder, origin)).collect();
         if !problems.is_empty() {
             return Err(UnusableScenario { problems });
         }
-        let name = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let name = name.file_name().map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned());
         let traffic = Arc::new(traffic);
+        let name = name_of(folder);
         Ok(Self { name, folder: folder.to_owned(), settings, config, traffic, canaries, expected_events, expected })
     }
+
+    /// A scenario that is in no folder yet; `folder` is where it will be. Nothing says what is expected of it.
+    pub fn new(folder: &Path, settings: Settings, config: String, traffic: Traffic) -> Self {
+        let canaries = Canaries::collect(&config, &traffic);
+        Self {
+            name: name_of(folder),
+            folder: folder.to_owned(),
+            settings,
+            config,
+            traffic: Arc::new(traffic),
+            canaries,
+            expected_events: None,
+            expected: None,
+        }
+    }
+
+    /// The files of it, as they are written anew.
+    pub fn written(&self) -> Written {
+        let mut files = vec![
+            (SCENARIO_FILE.to_owned(), self.settings.text().into_bytes()),
+            (CONFIG_FILE.to_owned(), self.config.clone().into_bytes()),
+        ];
+        files.extend(self.traffic.written());
+        let events = self.expected_events.clone().map(|text| (EXPECTED_EVENTS_FILE, text));
+        let outcome = self.expected.clone().map(|(text, _)| (EXPECTED_FILE, text));
+        files.extend(events.into_iter().chain(outcome).map(|(name, text)| (name.to_owned(), text.into_bytes())));
+        files
+    }
+}
+
+fn name_of(folder: &Path) -> String {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Everything in the files of a scenario that looks like a real secret.
+fn real_secrets(folder: &Path) -> Result<Vec<Problem>, UnusableScenario> {
+    let mut problems = Vec::new();
+    for name in [SCENARIO_FILE, CONFIG_FILE, TRAFFIC_FILE, EXPECTED_EVENTS_FILE, EXPECTED_FILE] {
+        let file = folder.join(name);
+        match optional(&file) {
+            Ok(text) => problems.extend(text.iter().flat_map(|text| suspicions(&file, text))),
+            Err(problem) => return Err(UnusableScenario { problems: vec![problem] }),
+        }
+    }
+    Ok(problems)
 }
 
 fn check_folder(folder: &Path) -> Result<(), Problem> {

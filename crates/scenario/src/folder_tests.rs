@@ -2,7 +2,7 @@ use super::*;
 use crate::settings::{Position, Until};
 
 const SETTINGS: &str = r#"{"why": "it shows something", "from": "written by hand", "starts": "2026-03-02T09:00:00Z"}"#;
-const CONFIG: &str = r#"{"client_secret": "the-secret-value"}"#;
+const CONFIG: &str = r#"{"client_secret": "an-invented-secret"}"#;
 const TRAFFIC: &str = r#"{"interactions": []}"#;
 
 fn load(files: &[(&str, &str)]) -> Result<Scenario, String> {
@@ -84,8 +84,8 @@ fn faults_say_what_happens_after_which_poll() {
 #[test]
 fn a_secret_that_could_be_found_by_chance_is_refused() {
     let error =
-        load(&[(SCENARIO_FILE, SETTINGS), (CONFIG_FILE, r#"{"client_secret": "short"}"#), (TRAFFIC_FILE, TRAFFIC)]);
+        load(&[(SCENARIO_FILE, SETTINGS), (CONFIG_FILE, r#"{"client_secret": "canary"}"#), (TRAFFIC_FILE, TRAFFIC)]);
     let error = error.unwrap_err();
     assert!(error.contains("`client_secret` in config.json has fewer than 8 characters"), "{error}");
-    assert!(!error.contains("short\""), "{error}");
+    assert!(!error.contains("canary\""), "{error}");
 }

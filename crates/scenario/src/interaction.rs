@@ -4,6 +4,7 @@ use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::Problem;
 use crate::request::Address;
+use crate::request_body::RecordedBody;
 use crate::response::{RecordedFailure, Response};
 
 /// One request and its answer.
@@ -54,8 +55,8 @@ pub struct RecordedRequest {
     pub query: Vec<(String, Pattern)>,
     /// The headers that matter, in lower case; a request may have others.
     pub headers: Vec<(String, Pattern)>,
-    /// The members of the form, decoded, as for the query; `None` where there must be no body.
-    pub form: Option<Vec<(String, Pattern)>>,
+    /// The body.
+    pub body: RecordedBody,
 }
 
 impl RecordedRequest {
@@ -65,7 +66,8 @@ impl RecordedRequest {
     }
 
     fn read(node: &Node<'_>) -> Result<Self, Problem> {
-        let object = node.object(&["method", "url", "query", "headers", "form"])?;
+        let object =
+            node.object(&["method", "url", "query", "headers", "form", "json", "patterns", "text", "base64"])?;
         let method = object.need("method", "the HTTP method, such as \"GET\"")?;
         let name = method.string()?;
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -86,8 +88,8 @@ impl RecordedRequest {
         };
         let headers = object.read("headers", |node| read_values(node, true))?.unwrap_or_default();
         let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        let form = object.read("form", |node| read_values(node, false))?;
-        Ok(Self { method: name, origin: address.origin, path: address.path, query, headers, form })
+        let body = RecordedBody::read(&object)?;
+        Ok(Self { method: name, origin: address.origin, path: address.path, query, headers, body })
     }
 }
 
@@ -122,7 +124,7 @@ impl Times {
 }
 
 /// Names with a value each, or with a list of values for a name that comes more than once.
-fn read_values(node: &Node<'_>, may_be_absent: bool) -> Result<Vec<(String, Pattern)>, Problem> {
+pub(crate) fn read_values(node: &Node<'_>, may_be_absent: bool) -> Result<Vec<(String, Pattern)>, Problem> {
     let mut values = Vec::new();
     for (name, node) in node.members()? {
         if node.is_array() {

@@ -15,6 +15,7 @@
 //! Every member of these files is described in `host-test/README.md`.
 
 mod canary;
+mod create;
 mod difference;
 mod duration;
 mod folder;
@@ -23,14 +24,19 @@ mod nearest;
 mod node;
 mod outcome;
 mod pattern;
+mod placeholder;
 mod problem;
 mod replay;
 mod request;
+mod request_body;
 mod response;
 mod settings;
+mod suspicion;
 mod traffic;
+mod written;
 
-pub use canary::{Canaries, SECRET_MEMBERS};
+pub use canary::{Canaries, SECRET_MEMBERS, is_secret};
+pub use create::{CreateError, create, refuse_existing};
 pub use difference::Difference;
 pub use duration::{duration_text, parse_duration};
 pub use folder::{CONFIG_FILE, EXPECTED_EVENTS_FILE, EXPECTED_FILE, SCENARIO_FILE, Scenario, TRAFFIC_FILE};
@@ -38,9 +44,13 @@ pub use interaction::{Answer, Interaction, RecordedRequest, Times};
 pub use nearest::nearest;
 pub use outcome::{FailureOutcome, NextOutcome, NoticeOutcome, Outcome, PollOutcome, time_text};
 pub use pattern::Pattern;
+pub use placeholder::{PLACEHOLDER_WORDS, guid_placeholder, is_placeholder, placeholder};
 pub use problem::{Problem, UnusableScenario};
 pub use replay::{Mismatch, Order, Replay, Unused};
-pub use request::Request;
+pub use request::{Address, Request, decode_form};
+pub use request_body::{JsonBody, RecordedBody};
 pub use response::{ChunkSizes, FailureKind, RecordedFailure, Response};
 pub use settings::{Budget, ClockJump, Faults, Position, Settings, Until};
+pub use suspicion::{SHORTEST_CODE, Shape, shapes, suspicions};
 pub use traffic::{Group, Traffic};
+pub use written::Written;

@@ -26,6 +26,14 @@ impl Pattern {
         }
     }
 
+    /// The text of it, in which `*` stands for any characters where it is a pattern; empty for nothing.
+    pub fn form(&self) -> String {
+        match self {
+            Self::Exact(text) | Self::Glob(text) => text.clone(),
+            Self::Absent => String::new(),
+        }
+    }
+
     /// Reads `"text"`, `{"pattern": "te*"}` or, where a value may be absent, `null`.
     pub(crate) fn read(node: &Node<'_>, may_be_absent: bool) -> Result<Self, Problem> {
         if node.is_string() {

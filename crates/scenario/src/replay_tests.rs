@@ -130,3 +130,73 @@ fn debug_shows_no_secret_of_a_request() {
     assert!(!format!("{:?}", token("the-real-secret")).contains("the-real-secret"));
     assert!(!format!("{:?}", alerts("")).contains("the-real-token"));
 }
+
+fn search(body: &str) -> Request {
+    Request {
+        method: "POST".to_owned(),
+        url: "https://api.example/search".to_owned(),
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+fn recorded(body: &str) -> Replay {
+    let interaction = format!(
+        r#"{{"why": "a search", "request": {{"method": "POST", "url": "https://api.example/search", {body}}}, "fail": "dns"}}"#
+    );
+    replay(Order::Strict, &[&interaction])
+}
+
+#[test]
+fn a_json_body_matches_whatever_its_layout_and_its_differences_are_told_by_pointer() {
+    const BODY: &str = r#""json": {"since": "2026-03-02T09:00:00Z", "tags": ["a", "b"], "password": "invented"},
+        "patterns": {"/since": "2026-*Z"}"#;
+    let same = r#"{ "tags":["a","b"],"password":"invented","since":"2026-04-01T00:00:00Z" }"#;
+    assert_eq!(numbers(&mut recorded(BODY), &[search(same)]), [1]);
+    let other = r#"{"since": "2025", "tags": ["a", "c", "d"], "password": "another", "more": null}"#;
+    let mismatch = recorded(BODY).take(&search(other)).unwrap_err();
+    let differences: Vec<String> = mismatch.differences.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        differences,
+        [
+            "json /password: expected `a secret (not shown)`, got `another value (a secret, not shown)`",
+            "json /since: expected `2026-*Z (a pattern)`, got `\"2025\"`",
+            "json /tags/1: expected `\"b\"`, got `\"c\"`",
+            "json /tags/2: expected nothing, got `\"d\"`",
+            "json /more: expected nothing, got `null`",
+        ]
+    );
+    let mismatch = recorded(BODY).take(&search("{")).unwrap_err();
+    assert!(
+        mismatch.differences[0].to_string().starts_with("json: expected `JSON`, got `what is none: EOF"),
+        "{mismatch}"
+    );
+}
+
+#[test]
+fn texts_and_bytes_match_as_a_whole() {
+    let text = r#""text": {"pattern": "SELECT * FROM a"}"#;
+    assert_eq!(numbers(&mut recorded(text), &[search("SELECT b FROM a")]), [1]);
+    let mismatch = recorded(text).take(&search("DELETE")).unwrap_err();
+    assert_eq!(mismatch.differences[0].to_string(), "text: expected `SELECT * FROM a (a pattern)`, got `DELETE`");
+    assert_eq!(numbers(&mut recorded(r#""base64": "YQ==""#), &[search("a")]), [1]);
+    let mismatch = recorded(r#""base64": "YQ==""#).take(&search("bc")).unwrap_err();
+    assert_eq!(mismatch.differences[0].to_string(), "body: expected `1 other bytes`, got `2 bytes`");
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_refused_with_its_place() {
+    for (body, message) in [
+        (r#""json": {"a": "b"}, "text": "c""#, "`json` and `text` exclude each other"),
+        (r#""json": {"a": 1}, "patterns": {"/a": "*"}"#, "`/a` is no text of `json`"),
+        (r#""text": "a", "patterns": {"/a": "*"}"#, "`patterns` are for `json` only"),
+        (r#""patterns": {"/a": "*"}"#, "there is no `json` that these could be in"),
+        (r#""base64": "!""#, "this is no base64"),
+    ] {
+        let text = format!(
+            r#"{{"interactions": [{{"why": "w", "request": {{"method": "POST", "url": "https://a.example/", {body}}}, "fail": "dns"}}]}}"#
+        );
+        let error = Traffic::parse(Path::new("traffic.json"), &text).unwrap_err().to_string();
+        assert!(error.contains(message) && error.contains("/interactions/0/request/"), "{body}: {error}");
+    }
+}

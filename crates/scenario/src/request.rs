@@ -38,18 +38,18 @@ impl Request {
 
 /// An absolute URL in the parts that are compared one by one.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Address {
+pub struct Address {
     /// Scheme, host and port, in lower case, the port left out where it is the scheme's own.
-    pub(crate) origin: String,
+    pub origin: String,
     /// The path as it is written; `/` where there is none.
-    pub(crate) path: String,
+    pub path: String,
     /// Decoded names and values, in order.
-    pub(crate) query: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
 }
 
 impl Address {
     /// Takes an absolute `http` or `https` URL apart; `None` for anything else.
-    pub(crate) fn parse(url: &str) -> Option<Self> {
+    pub fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
         let own_port = match scheme.as_str() {
@@ -71,7 +71,7 @@ impl Address {
 /// replacement characters, and then match nothing that was recorded.
 ///
 /// Source: WHATWG URL Standard, section 5.1.
-pub(crate) fn decode_form(text: &str) -> Vec<(String, String)> {
+pub fn decode_form(text: &str) -> Vec<(String, String)> {
     let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
     text.split('&')
         .filter(|member| !member.is_empty())

@@ -108,7 +108,8 @@ mod tests {
         assert_eq!(
             parse(&typo).unwrap_err(),
             "traffic.json:1: /interactions/0/request/methd: `methd` is not known here\n  hint: did you mean `method`? \
-             Known here are `method`, `url`, `query`, `headers`, `form`"
+             Known here are `method`, `url`, `query`, `headers`, `form`, `json`, \
+             `patterns`, `text`, `base64`"
         );
         assert_eq!(
             parse("{\n\"interactions\": [\n{\"why\": 7}]}").unwrap_err(),
