@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 mod convert;
 mod diff;
+mod drive;
 mod expectation;
 mod finding;
 mod report;

@@ -8,6 +8,7 @@ use scenario::{Answer, ChunkSizes, FailureKind, Interaction, Mismatch, Order, Re
 use source_host::{HttpError, Timeouts, Transport, WasiBody};
 
 use crate::body::RecordedBody;
+use crate::drive::Link;
 
 /// A transport that replays a scenario's traffic. Latencies pass on tokio's clock.
 pub(crate) struct RecordedTransport {
@@ -35,11 +36,6 @@ impl RecordedTransport {
         self.state().replay.unused()
     }
 
-    /// How many requests arrived here.
-    pub(crate) fn requests(&self) -> usize {
-        self.state().replay.requests()
-    }
-
     // What a thread left behind that panicked half-way is still what was asked and answered.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -57,6 +53,17 @@ impl RecordedTransport {
     }
 }
 
+impl Link for RecordedTransport {
+    fn requests(&self) -> usize {
+        self.state().replay.requests()
+    }
+
+    /// Whether a request went unanswered.
+    fn is_broken(&self) -> bool {
+        !self.state().mismatches.is_empty()
+    }
+}
+
 #[async_trait]
 impl Transport for RecordedTransport {
     async fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Result<http::Response<WasiBody>, HttpError> {
@@ -65,17 +72,22 @@ impl Transport for RecordedTransport {
         let Some(interaction) = self.take(&plain_request(&head, &body)) else {
             return Err(HttpError::HttpRequestDenied);
         };
-        match &interaction.answer {
-            Answer::Failure(failure) => {
-                tokio::time::sleep(failure.latency).await;
-                Err(http_error(failure.kind))
-            }
-            Answer::Response(response) => {
-                tokio::time::sleep(response.latency).await;
-                let body = RecordedBody::new(response, &self.chunks);
-                let body = body.map_err(|_| HttpError::ConnectionTerminated).boxed_unsync();
-                response_head(response).body(body).map_err(|error| HttpError::InternalError(Some(error.to_string())))
-            }
+        give(&interaction.answer, &self.chunks).await
+    }
+}
+
+/// What was recorded, after its latency.
+pub(crate) async fn give(answer: &Answer, chunks: &ChunkSizes) -> Result<http::Response<WasiBody>, HttpError> {
+    match answer {
+        Answer::Failure(failure) => {
+            tokio::time::sleep(failure.latency).await;
+            Err(http_error(failure.kind))
+        }
+        Answer::Response(response) => {
+            tokio::time::sleep(response.latency).await;
+            let body = RecordedBody::new(response, chunks);
+            let body = body.map_err(|_| HttpError::ConnectionTerminated).boxed_unsync();
+            response_head(response).body(body).map_err(|error| HttpError::InternalError(Some(error.to_string())))
         }
     }
 }
