@@ -12,12 +12,16 @@
 #![doc = include_str!("../../../examples/embed-rust/src/main.rs")]
 //! ```
 
+// The command line uses this library by its name, as any other program does.
+extern crate self as source_host;
+
 mod address;
 mod backoff;
 mod bindings;
 mod body;
 mod cache;
 mod checkpoint;
+mod cli;
 mod clock;
 mod component;
 mod engine;
@@ -47,6 +51,7 @@ pub use bindings::{
     NextPoll, Payload, PlannedOrigin, Position, SecretUse,
 };
 pub use checkpoint::{CheckpointStore, MemoryStore, StateError, Stored};
+pub use cli::{ConfigError, ConfiguredSource, configured, main as command};
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use component::{Component, Precompiled};
 pub use engine::{Engine, LoadError};

@@ -1,9 +1,7 @@
 //! `source-host`: runs sources live.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    source_host::command()
 }

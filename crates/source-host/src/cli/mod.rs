@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod configured;
 mod describe;
 mod duration;
 mod lineage;
@@ -25,11 +26,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use source_host::Instant;
 use tracing_subscriber::EnvFilter;
 
+pub use configured::{ConfigError, ConfiguredSource, configured};
 use report::Report;
 
 /// Runs pipeline:source components: pulls from a service, prints NDJSON, and remembers where it stopped.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "source-host", version, arg_required_else_help = true)]
 struct Arguments {
     /// How logs look on standard error. RUST_LOG says which ones.
     #[arg(long, global = true, value_enum, default_value_t)]
@@ -109,7 +111,8 @@ struct RunArguments {
     state: Option<PathBuf>,
 }
 
-pub(crate) fn main() -> ExitCode {
+/// The program `source-host`, with the arguments of this process.
+pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logs(arguments.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

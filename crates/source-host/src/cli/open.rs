@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use source_host::{
     AccessPlan, Component, Engine, Grants, Limits, LiveTransport, OpenError, Policy, Proxy, Secrets, Source,
-    SourceParts, SystemClock, Tls,
+    SourceParts, SystemClock, Tls, Vault,
 };
 
 use super::config::{Config, ProxyFrom, SourceTable};
@@ -84,6 +84,30 @@ pub(crate) struct Opened {
     pub(crate) max_checkpoint_bytes: u32,
 }
 
+/// A source of which everything is known, and which is not connected.
+pub(super) struct Reviewed {
+    pub(super) component: Component,
+    pub(super) json: String,
+    pub(super) plan: AccessPlan,
+    pub(super) policy: Policy,
+    pub(super) vault: Vault,
+}
+
+/// Reviews the plan of a source.
+pub(super) async fn review(
+    table: &SourceTable,
+    config: &Config,
+    components: &mut Components,
+) -> Result<Reviewed, Report> {
+    let of = |report: Report| report.of(&table.name);
+    let component = components.load(table.component.as_deref()).map_err(of)?;
+    let (json, secrets) = config_with_secrets(table)?;
+    let reviewed = Source::review(&component, &json, &grants(table), &config.host.limits).await;
+    let (plan, policy) = reviewed.map_err(|error| of(about_placeholder(error, &secrets)))?;
+    let vault = secrets.planned(&plan, &policy).map_err(|error| of(OpenError::from(error).into()))?;
+    Ok(Reviewed { component, json, plan, policy, vault })
+}
+
 /// Reviews the plan of a source and connects it to the network.
 pub(crate) async fn open(
     table: &SourceTable,
@@ -92,12 +116,8 @@ pub(crate) async fn open(
     network: &Network,
 ) -> Result<Opened, Report> {
     let of = |report: Report| report.of(&table.name);
-    let component = components.load(table.component.as_deref()).map_err(of)?;
-    let (json, secrets) = config_with_secrets(table)?;
+    let Reviewed { component, json, plan, policy, vault } = review(table, config, components).await?;
     let limits = &config.host.limits;
-    let reviewed = Source::review(&component, &json, &grants(table), limits).await;
-    let (plan, policy) = reviewed.map_err(|error| of(about_placeholder(error, &secrets)))?;
-    let vault = secrets.planned(&plan, &policy).map_err(|error| of(OpenError::from(error).into()))?;
     for note in &plan.notes {
         source_host::report(&table.name, note);
     }
@@ -141,7 +161,7 @@ fn connect(component: &Component, json: String, policy: Policy, network: &Networ
 pub(crate) struct Network {
     pub(crate) tls: Tls,
     pub(crate) proxy: Proxy,
-    transport: Arc<LiveTransport>,
+    pub(super) transport: Arc<LiveTransport>,
 }
 
 /// The network as the configuration and the environment describe it.

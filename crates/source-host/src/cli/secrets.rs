@@ -46,7 +46,7 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
 }
 
 /// The JSON Pointer of a member of the configuration.
-fn pointer(member: &str) -> String {
+pub(super) fn pointer(member: &str) -> String {
     format!("/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -37,7 +37,9 @@ impl SecretValue {
         Self(value.into())
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// The value itself. Whoever takes it answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
