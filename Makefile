@@ -22,6 +22,7 @@ run: hosts component ## replays recorded traffic through the component, SCENARIO
 test: hosts component guests ## runs every test, those against the built component and in foreign hosts included
 	@$(CARGO) test --locked
 	@scripts/foreign-hosts
+	@scripts/browser
 
 check: hosts component size format lint docs layers deny ## format, lints, documentation, layers, licences, imports and size of the component
 

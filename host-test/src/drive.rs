@@ -9,6 +9,7 @@ use source_host::{CallError, Failure, NextPoll, Position, Source, Transport, bat
 
 use crate::clock::VirtualClock;
 use crate::convert;
+use crate::timeline::Span;
 
 /// What the host waits after a failure of time that names no delay.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -55,6 +56,8 @@ pub(crate) struct Taken {
     pub(crate) events: String,
     /// What each poll returned.
     pub(crate) outcome: Outcome,
+    /// When each poll was, one that lost its instance included.
+    pub(crate) spans: Vec<Span>,
 }
 
 /// Why a run did not come to its end.
@@ -114,11 +117,19 @@ impl Drive<'_> {
         let at = time_text(self.clock.now());
         let budget = convert::budget(&self.settings.budget);
         let before = self.link.requests();
-        let answer = source.poll(position, &budget).await?;
-        let requests = self.link.requests() - before;
+        let lines = taken.spans.last().map_or(0, |span| span.lines.end);
+        let began = self.clock.elapsed();
+        let answer = source.poll(position, &budget).await;
+        let asked = before..self.link.requests();
+        let requests = asked.len();
+        taken.spans.push(Span { began, ended: self.clock.elapsed(), requests: asked, lines: lines..lines });
+        let answer = answer?;
         let (outcome, checkpoint, step) = match answer {
             Ok(batch) => {
                 taken.events.push_str(&String::from_utf8_lossy(&batch_lines(self.name, &batch)));
+                if let Some(span) = taken.spans.last_mut() {
+                    span.lines.end += batch.events.len() + batch.gaps.len();
+                }
                 (convert::batch(&batch), Some(batch.checkpoint), self.after_batch(&batch.next, number))
             }
             Err(failure) => {

@@ -14,13 +14,16 @@ mod diff;
 mod drive;
 mod expectation;
 mod finding;
+mod page;
 mod report;
 mod run;
 mod server;
+mod timeline;
 mod transport;
 
 pub use expectation::{UpdateError, update};
 pub use finding::Finding;
+pub use page::{Replayed, page};
 pub use report::Report;
 pub use run::replay;
 pub use server::Server;

@@ -7,6 +7,7 @@ use scenario::{EXPECTED_EVENTS_FILE, EXPECTED_FILE, Outcome, Scenario};
 
 use crate::diff;
 use crate::finding::Finding;
+use crate::timeline::Timeline;
 
 /// What a replay came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Report {
     pub requests: usize,
     /// How long it took on the virtual clock.
     pub virtual_time: Duration,
+    /// What happened when.
+    pub(crate) timeline: Timeline,
     /// What went wrong whatever is expected: unmatched, unused, broken, leaked.
     pub(crate) faults: Vec<Finding>,
 }

@@ -10,6 +10,7 @@ use crate::convert;
 use crate::drive::{Broken, Drive, Link, MOST_POLLS, Taken, Virtually};
 use crate::finding::Finding;
 use crate::report::Report;
+use crate::timeline::Timeline;
 use crate::transport::RecordedTransport;
 
 /// Replays a scenario through a component and reports what came out.
@@ -56,6 +57,7 @@ impl<'s> Run<'s> {
         }
         let mut report = Report {
             name: self.scenario.name.clone(),
+            timeline: Timeline { exchanges: self.transport.take_exchanges(), polls: self.taken.spans },
             events: self.taken.events,
             outcome: self.taken.outcome,
             requests: self.transport.requests(),
@@ -121,6 +123,7 @@ fn look_for_leaks(scenario: &Scenario, report: &mut Report) {
         report.faults = leaks;
         report.events.clear();
         report.outcome = Outcome::default();
+        report.timeline = Timeline::default();
     }
 }
 

@@ -6,25 +6,35 @@ use async_trait::async_trait;
 use http_body_util::BodyExt as _;
 use scenario::{Answer, ChunkSizes, FailureKind, Interaction, Mismatch, Order, Replay, Request, Traffic, Unused};
 use source_host::{HttpError, Timeouts, Transport, WasiBody};
+use tokio::time::Instant;
 
 use crate::body::RecordedBody;
 use crate::drive::Link;
+use crate::timeline::Exchange;
 
 /// A transport that replays a scenario's traffic. Latencies pass on tokio's clock.
 pub(crate) struct RecordedTransport {
     chunks: ChunkSizes,
+    /// When the run began.
+    origin: Instant,
     state: Mutex<State>,
 }
 
 struct State {
     replay: Replay,
     mismatches: Vec<Mismatch>,
+    exchanges: Vec<Exchange>,
 }
 
 impl RecordedTransport {
     pub(crate) fn new(traffic: Arc<Traffic>, order: Order, chunks: ChunkSizes) -> Self {
-        let state = State { replay: Replay::new(traffic, order), mismatches: Vec::new() };
-        Self { chunks, state: Mutex::new(state) }
+        let state = State { replay: Replay::new(traffic, order), mismatches: Vec::new(), exchanges: Vec::new() };
+        Self { chunks, origin: Instant::now(), state: Mutex::new(state) }
+    }
+
+    /// The requests that were made since this was last asked.
+    pub(crate) fn take_exchanges(&self) -> Vec<Exchange> {
+        std::mem::take(&mut self.state().exchanges)
     }
 
     /// The requests so far that nothing answered.
@@ -41,15 +51,17 @@ impl RecordedTransport {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, request: &Request) -> Option<Arc<Interaction>> {
+    fn take(&self, request: Request) -> Option<Arc<Interaction>> {
         let mut state = self.state();
-        match state.replay.take(request) {
+        let interaction = match state.replay.take(&request) {
             Ok(interaction) => Some(interaction),
             Err(mismatch) => {
                 state.mismatches.push(*mismatch);
                 None
             }
-        }
+        };
+        state.exchanges.push(Exchange { at: self.origin.elapsed(), request, interaction: interaction.clone() });
+        interaction
     }
 }
 
@@ -69,7 +81,7 @@ impl Transport for RecordedTransport {
     async fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Result<http::Response<WasiBody>, HttpError> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        let Some(interaction) = self.take(&plain_request(&head, &body)) else {
+        let Some(interaction) = self.take(plain_request(&head, &body)) else {
             return Err(HttpError::HttpRequestDenied);
         };
         give(&interaction.answer, &self.chunks).await

@@ -361,7 +361,7 @@ mod tests {
         let text = "0123456789abcdef0123456";
         for length in 0..=text.len() {
             let text = &text[..length];
-            assert!(is_same(text, &text.to_owned()));
+            assert!(is_same(text, text));
             assert!(!is_same(text, &format!("{text}x")) && !is_same(&format!("{text}x"), text));
             for at in 0..length {
                 let mut changed = text.to_owned();

@@ -1,6 +1,6 @@
 //! The secrets of a scenario, each of which must show up in no output.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::interaction::{Answer, Interaction};
@@ -74,15 +74,20 @@ impl Canaries {
     /// Where in the scenario the first secret that `output` shows comes from, if it shows one: as it is, or encoded as
     /// JSON or a form would have it.
     pub fn find(&self, output: &[u8]) -> Option<&str> {
-        let shows = |text: &str| output.windows(text.len()).any(|window| window == text.as_bytes());
-        self.secrets
-            .iter()
-            .find(|(_, secret)| {
-                let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-                let escaped = Value::from(secret.as_str()).to_string();
-                shows(secret) || shows(&encoded) || shows(escaped.trim_matches('"'))
-            })
-            .map(|(origin, _)| origin.as_str())
+        let shows = |text: &String| output.windows(text.len()).any(|window| window == text.as_bytes());
+        self.secrets.iter().find(|(_, secret)| spellings(secret).iter().any(shows)).map(|(origin, _)| origin.as_str())
+    }
+
+    /// The text with `[secret]` in place of every secret, however it is encoded.
+    pub fn hide(&self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        // The signature of a token is part of the token: the longer one goes first.
+        let mut secrets: Vec<&str> = self.secrets.iter().map(|(_, secret)| secret.as_str()).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for spelling in secrets.into_iter().flat_map(spellings) {
+            shown = shown.replace(&spelling, "[secret]");
+        }
+        shown
     }
 
     /// Where the secrets come from that are too short to be looked for.
@@ -137,6 +142,17 @@ impl Canaries {
     }
 }
 
+/// What RFC 3986 does not leave alone.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A secret as it is, and as a form and JSON have it.
+fn spellings(secret: &str) -> [String; 4] {
+    let in_form = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let as_sent = utf8_percent_encode(secret, RESERVED).to_string();
+    let in_json = Value::from(secret).to_string();
+    [secret.to_owned(), in_form, as_sent, in_json.trim_matches('"').to_owned()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +163,9 @@ mod tests {
             Canaries::collect(r#"{"client_secret": "a+b/\"c\"=longer", "tenant_id": "t"}"#, &Traffic::default());
         for output in ["x a+b/\"c\"=longer y", "secret=a%2Bb%2F%22c%22%3Dlonger&", r#"{"m":"a+b/\"c\"=longer"}"#] {
             assert_eq!(canaries.find(output.as_bytes()), Some("`client_secret` in config.json"), "{output}");
+            assert_eq!(canaries.find(canaries.hide(output).as_bytes()), None, "{output}");
         }
+        assert_eq!(canaries.hide("x a+b/\"c\"=longer y"), "x [secret] y");
         assert_eq!(canaries.find(b"nothing of the kind"), None);
     }
 

@@ -6,7 +6,7 @@ use scenario::Scenario;
 use source_host::Component;
 
 use super::{Output, Refusal, Status, component, say};
-use crate::{Finding, Report, replay, update};
+use crate::{Finding, Replayed, Report, page, replay, update};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,18 +19,35 @@ pub(super) struct Args {
     /// Write what comes out as what is expected from now on. Look at the difference before you commit it.
     #[arg(long)]
     update: bool,
+    /// Write what happened as one page of HTML: a time line, each request and answer, the events and the differences. An
+    /// existing file is replaced.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
     // Wrong scenarios are told before anything is compiled or run.
     let scenarios = args.scenarios.iter().map(|folder| load(folder)).collect::<Result<Vec<_>, _>>()?;
     let component = component::load(args.component.as_deref())?;
+    let count = scenarios.len();
     let mut worst = Status::AsExpected;
-    for scenario in &scenarios {
-        worst = worst.max(one(scenario, &component, args, output)?);
+    let mut replays = Vec::new();
+    for scenario in scenarios {
+        let (status, report, findings) = one(&scenario, &component, args, output)?;
+        worst = worst.max(status);
+        if args.report.is_some() {
+            replays.push(Replayed { scenario, report, findings });
+        }
     }
-    if scenarios.len() > 1 {
-        say(&format!("{} scenarios replayed", scenarios.len()));
+    if count > 1 {
+        say(&format!("{count} scenarios replayed"));
+    }
+    if let Some(file) = &args.report {
+        write_whole(file, &page(&replays)).map_err(|error| Refusal {
+            message: format!("the report {} cannot be written: {error}", file.display()),
+            hint: Some("name a file in a folder that is there and may be written to".to_owned()),
+        })?;
+        say(&format!("report written to {}", file.display()));
     }
     Ok(worst)
 }
@@ -39,7 +56,23 @@ fn load(folder: &Path) -> Result<Scenario, Refusal> {
     Ok(Scenario::load(folder)?)
 }
 
-fn one(scenario: &Scenario, component: &Component, args: &Args, output: &mut Output) -> Result<Status, Refusal> {
+/// Writes a file whole or not at all.
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file)).inspect_err(|_| {
+        // What is left of it is of no use; where it cannot be removed either, the error says why.
+        let _ = std::fs::remove_file(&new);
+    })
+}
+
+fn one(
+    scenario: &Scenario,
+    component: &Component,
+    args: &Args,
+    output: &mut Output,
+) -> Result<(Status, Report, Vec<Finding>), Refusal> {
     let report = replay(scenario, component).map_err(|error| Refusal {
         message: format!("no runtime: {error}"),
         hint: Some("free some memory or file handles".to_owned()),
@@ -51,10 +84,10 @@ fn one(scenario: &Scenario, component: &Component, args: &Args, output: &mut Out
             .map_err(|error| Refusal { message: error.to_string(), hint: None })?
             .join(" and ");
         say(&format!("{}: {report}\n  {changed} written; look at the difference before you commit it", report.name));
-        return Ok(Status::AsExpected);
+        return Ok((Status::AsExpected, report, Vec::new()));
     }
     tell(scenario, &report, &findings, args);
-    Ok(status(&findings))
+    Ok((status(&findings), report, findings))
 }
 
 fn status(findings: &[Finding]) -> Status {

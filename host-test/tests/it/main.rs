@@ -7,6 +7,7 @@ mod examples;
 mod folder;
 mod microsoft_page;
 mod pull_engine;
+mod report;
 mod scenarios;
 mod serve;
 mod update;
