@@ -3,7 +3,7 @@
 use defender_core::checkpoint::State;
 use defender_core::config::{Config, Start};
 use defender_core::contract::{Batch, Budget, Failure, NextPoll, Position};
-use defender_core::tick::{TICKS_PER_SECOND, Ticks};
+use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 use crate::coverage::{Coverage, Met};
 use crate::line::{Line, Orders, Stop, brief};
@@ -32,6 +32,8 @@ pub(crate) struct Host<'a, S> {
     config: Config,
     pub(crate) line: Line<'a>,
     reference: Reference<'a>,
+    /// Where the present first poll has to begin, and a range to end.
+    begins: Begins,
     subject: S,
     position: Position,
     /// What the position says; none before the first poll.
@@ -40,6 +42,16 @@ pub(crate) struct Host<'a, S> {
     /// What a budget must have at least.
     floor: Budget,
     pub(crate) polls: u32,
+}
+
+/// Where a source has to begin, by the clocks and the answers that it was given, whatever it makes of them.
+#[derive(Clone, Copy, Debug)]
+struct Begins {
+    /// By the local clock.
+    start: Tick,
+    /// Whether it is a time before now, which the service's clock may still correct.
+    is_relative: bool,
+    bound: Option<Tick>,
 }
 
 /// What a poll brought.
@@ -75,6 +87,7 @@ impl<'a, S: Subject> Host<'a, S> {
             config,
             line: Line::new(world, orders, limit, met),
             reference: Reference::new(world),
+            begins: Begins { start: Tick::MAX, is_relative: false, bound: None },
             subject,
             position: first.clone(),
             state: None,
@@ -124,6 +137,7 @@ impl<'a, S: Subject> Host<'a, S> {
         self.position = self.stored.clone();
         self.state = self.parsed(&self.position);
         self.line.service.forgets_promises();
+        self.line.skews.clear();
         self.reference.killed();
         let pause = self.line.random.pick(&[0, 1, 60, 600]) * TICKS_PER_SECOND;
         self.line.clock.advance(pause);
@@ -178,13 +192,16 @@ impl<'a, S: Subject> Host<'a, S> {
 
     fn note_start(&mut self) {
         let wall = self.line.clock.now().wall;
-        let (start, bound) = match self.world.start {
-            StartsAt::Now => (wall, None),
-            StartsAt::Ago(ago) => (wall.minus(ago), None),
-            StartsAt::At(at) => (at, None),
-            StartsAt::Range(since, until) => (since, Some(until)),
+        let (start, is_relative, bound) = match self.world.start {
+            StartsAt::Now => (wall, true, None),
+            StartsAt::Ago(ago) => (wall.minus(ago), true, None),
+            StartsAt::At(at) => (at, false, None),
+            StartsAt::Range(since, until) => (since, false, Some(until)),
         };
+        self.begins = Begins { start, is_relative, bound };
+        self.line.skews.clear();
         self.reference.starts(start, bound);
+        self.reference.begins(self.line.clock.service);
     }
 
     fn budget(&mut self) -> Budget {
@@ -237,7 +254,7 @@ impl<'a, S: Subject> Host<'a, S> {
             self.line.met.add(Met::MidSlice);
         }
         if let Ok(state) = State::from_text(&batch.checkpoint, &self.config.identity()) {
-            self.shows(&state);
+            self.shows(&state)?;
         }
         self.reference.takes(&batch, self.line.clock.service, self.line.service.asked, &mut self.line.met)?;
         let next = batch.next;
@@ -259,6 +276,7 @@ impl<'a, S: Subject> Host<'a, S> {
             }
             NextPoll::Ended => {
                 self.line.met.add(Met::RangeEnded);
+                self.reference.ends(self.line.clock.service, &mut self.line.met)?;
                 self.line.clock.advance(HOUR);
             }
         }
@@ -294,7 +312,7 @@ impl<'a, S: Subject> Host<'a, S> {
         if let Some(before) = &self.state {
             self.compare(before.clone(), &state)?;
         }
-        self.shows(&state);
+        self.shows(&state)?;
         self.state = Some(state);
         self.position = Position::Resume(Some(text));
         if self.line.random.chance(self.world.host.store) {
@@ -304,13 +322,29 @@ impl<'a, S: Subject> Host<'a, S> {
         Ok(())
     }
 
-    /// A state is handed out, in a batch or with a failure.
-    fn shows(&mut self, state: &State) {
+    /// A state is handed out, in a batch or with a failure: it begins where it has to.
+    fn shows(&mut self, state: &State) -> Result<(), String> {
         self.reference.sees(state);
-        // Up to the first answer a start before now may still be corrected by the service's clock.
-        if self.state.as_ref().is_none_or(|before| !before.anchored) {
-            self.reference.starts(state.start, state.bound);
+        if self.state.as_ref().is_some_and(|before| before.anchored) {
+            return Ok(());
         }
+        let Begins { start, is_relative, bound } = self.begins;
+        // Up to the first answer a start before now may still be corrected by the service's clock, where that is a minute
+        // or more behind.
+        let ahead = |skew: &Ticks| if *skew > MINUTE { *skew } else { 0 };
+        let may_begin: Vec<Tick> = if is_relative && state.anchored {
+            self.line.skews.iter().map(|skew| start.minus(ahead(skew))).collect()
+        } else {
+            vec![start]
+        };
+        if !may_begin.contains(&state.start) || state.bound != bound {
+            return Err(format!(
+                "it begins at {} and ends at {:?}, and has to at one of {may_begin:?} and {bound:?}",
+                state.start, state.bound
+            ));
+        }
+        self.reference.starts(state.start, state.bound);
+        Ok(())
     }
 
     fn compare(&mut self, before: State, after: &State) -> Result<(), String> {

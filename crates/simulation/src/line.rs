@@ -1,8 +1,8 @@
 //! What lies between the host and the service: requests, answers on their way, the clock, and the steps at which a host may die.
 
 use defender_core::contract::Position;
-use defender_core::http::{Request, ResponseHead, TransportFailure, TransportFailureKind};
-use defender_core::tick::{Now, Tick};
+use defender_core::http::{Method, Request, ResponseHead, TransportFailure, TransportFailureKind};
+use defender_core::tick::{Now, Tick, Ticks};
 
 use crate::body::{Body, Piece, failure};
 use crate::clock::Clock;
@@ -50,6 +50,8 @@ pub struct Line<'a> {
     held_since: Option<Tick>,
     /// Whether this poll has asked for anything.
     has_asked: bool,
+    /// How far the local clock was ahead at each answer that could have shown it, in ticks.
+    pub(crate) skews: Vec<Ticks>,
     pub(crate) steps: u64,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Line<'a> {
             body: None,
             held_since: None,
             has_asked: false,
+            skews: Vec::new(),
             steps: 0,
         }
     }
@@ -148,6 +151,9 @@ impl<'a> Line<'a> {
         Ok(match reply {
             Reply::Answer(head, body) => {
                 self.say(|| format!("  < {} {:?}", head.status, head.headers));
+                if let (Method::Get, 200 | 204, Some(date)) = (request.method, head.status, head.date()) {
+                    self.skews.push(self.now().wall.0 - date.0);
+                }
                 self.body = Some(body);
                 Ok(head)
             }

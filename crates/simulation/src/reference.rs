@@ -29,9 +29,12 @@ pub(crate) struct Reference<'a> {
     gaps: Vec<Gap>,
     start: Tick,
     bound: Tick,
+    /// When the first poll was.
+    began: Tick,
     watermark: Tick,
     /// Everything before it, in the order of the history, has been judged.
     judged: usize,
+    /// Whether the machine ever knew of a cap.
     knows_cap: bool,
 }
 
@@ -49,6 +52,7 @@ impl<'a> Reference<'a> {
             gaps: Vec::new(),
             start: Tick::MAX,
             bound: Tick::MAX,
+            began: Tick::MAX,
             watermark: Tick::MIN,
             judged: 0,
             knows_cap: false,
@@ -58,6 +62,21 @@ impl<'a> Reference<'a> {
     /// A first poll fixes where the source begins, and where a range ends.
     pub(crate) fn starts(&mut self, start: Tick, bound: Option<Tick>) {
         (self.start, self.bound) = (start, bound.unwrap_or(Tick::MAX));
+    }
+
+    /// The first poll begins.
+    pub(crate) fn begins(&mut self, now: Tick) {
+        self.began = now;
+    }
+
+    /// A range has been read to its end: all of it that the service showed when it was begun has come.
+    pub(crate) fn ends(&self, now: Tick, met: &mut Coverage) -> Result<(), String> {
+        let range =
+            self.world.history.iter().enumerate().filter(|(_, d)| d.stamp < self.bound && d.appears <= self.began);
+        for (at, d) in range {
+            self.judge(at, d, now, met).map_err(|what| format!("at the end of the range: {what}"))?;
+        }
+        Ok(())
     }
 
     /// The host stored a checkpoint.
@@ -104,7 +123,7 @@ impl<'a> Reference<'a> {
             self.watermark = watermark;
         }
         while let Some(next) = self.world.history.get(self.judged).filter(|next| next.stamp < self.watermark) {
-            self.judge(next, now, met)?;
+            self.judge(self.judged, next, now, met)?;
             self.judged += 1;
         }
         Ok(())
@@ -189,9 +208,8 @@ impl<'a> Reference<'a> {
         Ok(())
     }
 
-    /// The watermark has passed a detection.
-    fn judge(&self, d: &Detection, now: Tick, met: &mut Coverage) -> Result<(), String> {
-        let at = self.judged;
+    /// A detection, whose number in the history is `at`, should have been delivered by now.
+    fn judge(&self, at: usize, d: &Detection, now: Tick, met: &mut Coverage) -> Result<(), String> {
         if d.stamp < self.start || d.stamp >= self.bound {
             if d.stamp.plus(1) == self.start {
                 met.add(Met::TickBeforeTheStart);
@@ -223,6 +241,8 @@ impl<'a> Reference<'a> {
             return Ok(());
         }
         let crowd = self.world.history.iter().filter(|other| (other.stamp.0 - d.stamp.0).abs() <= REACH).count();
+        // The one thing that the machine itself is asked, since no answer shows a cap where all rows are of one tick. It can
+        // hide nothing else: a cap that cuts rows of several ticks has no crowd like this.
         if !self.knows_cap && self.world.service.cap.is_some_and(|cap| crowd > cap.rows) {
             met.add(Met::CapNeverShown);
             return Ok(());
