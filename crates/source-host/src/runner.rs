@@ -2,125 +2,40 @@
 
 mod deliveries;
 mod error;
+mod failing;
+mod options;
 mod promise;
 mod said;
 mod settle;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::backoff::{Backoff, spread};
-use crate::bindings::{AccessPlan, Batch, Budget, Delay, Failure, Fault, Instant, NextPoll, Position};
-use crate::instance::CallError;
-use crate::observer::{self, Observer, Wait};
-use crate::policy::Denial;
-use crate::quota::Quota;
+use crate::backoff::Backoff;
+use crate::bindings::{Batch, Budget, NextPoll, Position};
+use crate::observer::{self, Wait};
 use crate::sink::SinkError;
 use crate::source::Source;
-use crate::turns::Turns;
 use deliveries::{Deliveries, Room};
 use settle::Settler;
 
 pub use error::RunError;
+pub use options::RunOptions;
 pub use said::report;
 pub use settle::{SharedSink, Sinks, share};
 
-/// Failures of time in a row that a run to the end waits out.
-const PATIENCE: u32 = 10;
 /// The longest single wait of a run to the end.
 const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(60);
 /// The longest wait that the host chooses by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Instances that a run with an end may lose, or that may fail to move, in a row. One without an end goes on trying, with
-/// waits that grow.
-const LOST_INSTANCES: u32 = 3;
 /// A token, and one answer.
 const LEAST_REQUESTS: u32 = 2;
 /// How often in a row an output may lose track of what it took.
 const UNSETTLED: u32 = 3;
 /// How long the outputs may take for what is under way when a run is told to stop.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
-
-/// What one run of a source is to do.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// What the source is called in the output and in logs.
-    pub name: String,
-    /// What the checkpoint belongs to, from the plan.
-    pub identity: String,
-    /// Identities whose checkpoints the source reads on from, from the plan.
-    pub accepts: Vec<String>,
-    /// A hash of the effective configuration; where it is another one than at the last run, that is logged.
-    pub config_digest: String,
-    /// What one poll may bring.
-    pub budget: Budget,
-    /// How many batches may be under way to the sinks, the one included that is polled meanwhile. With 1 nothing is
-    /// polled before everything is delivered.
-    pub in_flight: usize,
-    /// Ends when the source has caught up, and does not wait longer than a minute.
-    pub once: bool,
-    /// One range, from the first instant on and before the second.
-    pub range: Option<(Instant, Instant)>,
-    /// Whether the checkpoint is of use once the source ended: not where the same range may be asked for again.
-    pub forget_at_end: bool,
-    /// Who is told what the run does.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// How long to wait before the first poll, so that sources that start together do not poll together.
-    pub first_poll_after: Duration,
-    /// Turns that it takes with other sources.
-    pub turns: Turns,
-    /// Requests that it shares with other sources.
-    pub quota: Option<Arc<Quota>>,
-    /// The longest checkpoint that the component promises, in bytes.
-    pub max_checkpoint_bytes: u32,
-}
-
-impl RunOptions {
-    /// What one poll may bring, where nothing is said. Small batches cost no time, and large ones memory: a batch is
-    /// there three times for a moment, in the component, in the host and as lines.
-    pub const BUDGET: Budget =
-        Budget { max_events: 1_000, max_bytes: 4 << 20, max_requests: 50, max_duration: 60 * 1_000_000_000 };
-
-    /// How many batches may be under way, where nothing is said: one is polled while another is delivered.
-    pub const IN_FLIGHT: usize = 2;
-
-    /// The longest checkpoint, where the component's own promise is not asked for.
-    pub const MAX_CHECKPOINT_BYTES: u32 = 16 << 20;
-
-    /// A run without an end of its own.
-    #[must_use]
-    pub fn of(name: &str, plan: &AccessPlan) -> Self {
-        Self {
-            name: name.to_owned(),
-            identity: plan.identity.clone(),
-            accepts: plan.accepts.clone(),
-            config_digest: String::new(),
-            budget: Self::BUDGET,
-            in_flight: Self::IN_FLIGHT,
-            once: false,
-            range: None,
-            forget_at_end: false,
-            observer: None,
-            first_poll_after: Duration::ZERO,
-            turns: Turns::unlimited(),
-            quota: None,
-            max_checkpoint_bytes: Self::MAX_CHECKPOINT_BYTES,
-        }
-    }
-
-    fn tell(&self, step: &observer::Step<'_>) {
-        if let Some(observer) = &self.observer {
-            observer.observe(&self.name, step);
-        }
-    }
-
-    fn has_end(&self) -> bool {
-        self.once || self.range.is_some() || self.forget_at_end
-    }
-}
 
 /// How a run ended that did not fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -347,122 +262,6 @@ impl Runner {
         }
     }
 
-    async fn fail(&mut self, failure: Failure) -> Result<Step, RunError> {
-        self.options.tell(&observer::Step::Failed(&failure));
-        if let Some(checkpoint) = learned(&failure) {
-            if let Some(broken) = promise::broken_by(&checkpoint, &self.options) {
-                return self.break_off(broken).await;
-            }
-            self.position = Position::Resume(Some(checkpoint.clone()));
-            self.deliveries.learn(checkpoint);
-        }
-        self.settle().await?;
-        // A request that the policy refused is refused the next time as well, whatever the component makes of it.
-        if let Some(denial) = self.source.denials().into_iter().next() {
-            return Err(RunError::Denied(denial));
-        }
-        if let Some(missing) = self.source.missing_secret() {
-            return self.wait_for_secret(missing);
-        }
-        if let (Failure::Throttled(Delay { after: Some(after), .. }), Some(quota)) = (&failure, &self.options.quota) {
-            quota.pause(Duration::from_nanos(*after));
-        }
-        match failure {
-            Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
-            Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
-            other => Err(RunError::from(other)),
-        }
-    }
-
-    fn wait_out(&mut self, delay: Delay) -> Result<Step, RunError> {
-        let chosen = self.time_failures.next();
-        // "At once", said again and again, would ask a service to death that is already too busy.
-        let named = delay.after.filter(|after| *after > 0);
-        let wait = named.map_or(chosen, Duration::from_nanos);
-        let Fault { code, message, hint, status, request_id, .. } = &delay.fault;
-        if self.options.once && (wait > LONGEST_WAIT_ONCE || self.time_failures.failures() > PATIENCE) {
-            return Err(RunError::Waiting { wait, fault: delay.fault });
-        }
-        let (hint, request_id) = (hint.as_deref(), request_id.as_deref());
-        // A service tells many the same time.
-        let wait = if named.is_some() { spread(wait) } else { wait };
-        tracing::warn!(source = self.options.name, code, status, request_id, hint, wait = ?wait, "{message}");
-        self.source.rest();
-        Ok(Step::Wait(Wait::Service, wait))
-    }
-
-    /// Whoever replaces a secret may be half-way, whatever the component makes of it.
-    fn wait_for_secret(&mut self, missing: Denial) -> Result<Step, RunError> {
-        if self.options.once {
-            return Err(RunError::Secret(missing));
-        }
-        let wait = self.time_failures.next();
-        tracing::warn!(source = self.options.name, hint = missing.hint.as_deref(), ?wait, "{missing}");
-        Ok(Step::Wait(Wait::Secret, wait))
-    }
-
-    fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {
-        let now = self.budget;
-        let raised = Budget {
-            max_events: now.max_events.max(needed.max_events),
-            max_bytes: now.max_bytes.max(needed.max_bytes),
-            max_requests: now.max_requests.max(needed.max_requests),
-            max_duration: now.max_duration.max(needed.max_duration),
-        };
-        let own = self.options.budget;
-        // What a component asks for is met once, and not beyond what an operator would call the same size.
-        let modest = raised.max_events <= own.max_events.saturating_mul(8)
-            && raised.max_bytes <= own.max_bytes.saturating_mul(8)
-            && raised.max_requests <= own.max_requests.saturating_mul(8)
-            && raised.max_duration <= own.max_duration.saturating_mul(8);
-        // With a quota it had fewer requests than its budget says.
-        let waits = self.options.quota.is_some() && self.least_requests < needed.max_requests;
-        self.least_requests = self.least_requests.max(needed.max_requests);
-        if (raised == now && !waits) || !modest {
-            return Err(RunError::Budget(needed));
-        }
-        tracing::warn!(source = self.options.name, budget = ?raised, "the budget of a poll was too small, and is raised");
-        self.budget = raised;
-        Ok(Step::Again)
-    }
-
-    async fn lose(&mut self, error: CallError) -> Result<Step, RunError> {
-        self.options.tell(&observer::Step::Lost(&error));
-        tracing::warn!(source = self.options.name, hint = error.hint(), "the instance was lost: {error}");
-        self.settle().await?;
-        self.retry(RunError::Lost(error)).await
-    }
-
-    /// Nothing of what broke a promise is delivered or stored.
-    async fn break_off(&mut self, broken: String) -> Result<Step, RunError> {
-        tracing::warn!(source = self.options.name, "the component does not keep to the contract: {broken}");
-        self.options.tell(&observer::Step::Broken(&broken));
-        self.source.discard_instance();
-        self.retry(RunError::Broken(broken)).await
-    }
-
-    /// A fresh instance at the checkpoint. A run with an end gives up where that was tried too often.
-    async fn retry(&mut self, error: RunError) -> Result<Step, RunError> {
-        let wait = self.lost.next();
-        let failures = self.lost.failures();
-        if failures >= LOST_INSTANCES {
-            self.settle().await?;
-            if self.options.has_end() {
-                return Err(error);
-            }
-            // Its service may answer something else tomorrow, and the other sources of the process go on in any case.
-            let hint = error.hint();
-            tracing::error!(
-                source = self.options.name,
-                failures,
-                ?wait,
-                hint,
-                "{error}; a fresh instance is tried again"
-            );
-        }
-        Ok(Step::Wait(Wait::Instance, wait))
-    }
-
     async fn stop(&mut self) -> Result<Outcome, RunError> {
         match timeout(LAST_DELIVERY, self.settle()).await {
             Ok(Err(RunError::Sink(SinkError::Closed))) => Ok(Outcome::Closed),
@@ -509,19 +308,6 @@ fn position(checkpoint: Option<String>, options: &RunOptions) -> Position {
         (Some(checkpoint), _) => Position::Resume(Some(checkpoint)),
         (None, Some(range)) => Position::Range(range),
         (None, None) => Position::Resume(None),
-    }
-}
-
-/// What a failure taught, which is stored although no event belongs to it.
-fn learned(failure: &Failure) -> Option<String> {
-    match failure {
-        Failure::Throttled(delay) | Failure::Unavailable(delay) => delay.fault.checkpoint.clone(),
-        Failure::Unauthenticated(fault)
-        | Failure::Forbidden(fault)
-        | Failure::Rejected(fault)
-        | Failure::Internal(fault) => fault.checkpoint.clone(),
-        // It said that the checkpoint at hand is of no use; nothing replaces it silently.
-        Failure::UnusableCheckpoint(_) | Failure::InvalidConfig(_) | Failure::BudgetTooSmall(_) => None,
     }
 }
 
