@@ -1,19 +1,15 @@
 //! An endpoint that takes events over HTTP, or has its reasons not to.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use serde_json::Value;
 
+use crate::wire::{Request, accept};
+
 /// What was posted.
-#[derive(Clone, Debug)]
-pub(crate) struct Posted {
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
+pub(crate) type Posted = Request;
 
 impl Posted {
     /// The events in a body of lines or of one array.
@@ -65,13 +61,8 @@ impl Endpoint {
 
     pub(crate) fn on(listener: TcpListener, decide: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static) -> Self {
         let endpoint = Self { address: listener.local_addr().unwrap(), taken: Arc::default(), asked: Arc::default() };
-        let (accepting, decide): (_, Arc<Decide>) = (endpoint.clone(), Arc::new(decide));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (endpoint, decide) = (accepting.clone(), Arc::clone(&decide));
-                thread::spawn(move || endpoint.serve(stream, &*decide));
-            }
-        });
+        let accepting = endpoint.clone();
+        accept(listener, move |stream| accepting.serve(stream, &decide));
         endpoint
     }
 
@@ -96,7 +87,7 @@ impl Endpoint {
 
     fn serve(&self, mut stream: TcpStream, decide: &Decide) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some(posted) = read(&mut reader) {
+        while let Some(posted) = Request::read(&mut reader) {
             let before = {
                 let mut asked = self.asked.lock().unwrap();
                 *asked += 1;
@@ -117,19 +108,4 @@ impl Endpoint {
             }
         }
     }
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Posted> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    Some(Posted { headers, body })
 }

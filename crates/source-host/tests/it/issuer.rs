@@ -1,12 +1,12 @@
 //! A token endpoint: it exchanges the right secret for a token, and remembers everything that it was sent.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use crate::server::SECRET;
+use crate::wire::{Request, accept};
 
 /// The secret as a form carries it.
 pub(crate) const ENCODED_SECRET: &str = "canary-7f3a%2B%2F%3D%26%25";
@@ -42,12 +42,7 @@ impl Issuer {
         let state = State { secret, token: token.to_owned(), answers: VecDeque::new(), requests: Vec::new() };
         let issuer = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let accepting = issuer.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let issuer = accepting.clone();
-                thread::spawn(move || issuer.serve(stream));
-            }
-        });
+        accept(listener, move |stream| accepting.serve(stream));
         issuer
     }
 
@@ -79,23 +74,11 @@ impl Issuer {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_ascii_lowercase();
-        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
-        let body = String::from_utf8(body).unwrap();
+        let Some(request) = Request::read(&mut BufReader::new(stream.try_clone().unwrap())) else { return };
+        let body = String::from_utf8(request.body).unwrap();
         let mut state = self.state.lock().unwrap();
         let right = body.split('&').any(|field| field.strip_prefix("client_secret=") == Some(&state.secret));
-        let honest = match (length, right) {
+        let honest = match (request.headers.get("content-length"), right) {
             (None, _) => answer(411, "{}"),
             (_, true) => {
                 let token = &state.token;
@@ -103,7 +86,7 @@ impl Issuer {
             }
             _ => answer(401, r#"{"error":"invalid_client"}"#),
         };
-        state.requests.push(head + &body);
+        state.requests.push(request.head + &body);
         let answer = state.answers.pop_front().unwrap_or(honest);
         drop(state);
         // A client that went away has its reasons.

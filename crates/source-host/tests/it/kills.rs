@@ -6,50 +6,30 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::service::{Detection, answer, token};
 use crate::setup::{Setup, defender};
 use crate::tls::{TlsServer, fixture};
 
-const DAY: u64 = 24 * 60 * 60 * 10_000_000;
+const DAY: u64 = 24 * 60 * 60;
+
+/// How many answers there are to read for each kill. A run of a second or two reads about five.
+const ANSWERS_EACH: u64 = 8;
 
 /// Detections that are spread over the first of March, each with its stamp; a quarter of them shares one with another.
-fn detections(number: u64) -> Vec<(String, String)> {
-    let row = |index: u64| {
-        let ticks = DAY / number * if index % 8 == 7 { index - 1 } else { index };
-        let (seconds, fraction) = (ticks / 10_000_000, ticks % 10_000_000);
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        let stamp = format!("2026-03-01T{hour:02}:{minute:02}:{second:02}.{fraction:07}Z");
-        let body = format!(
-            r#"{{"AlertTime":"{stamp}","AlertId":"da{index}","FullId":"da{index}:one","LastProcessedTimeUtc":"{stamp}","Severity":"Low","Description":"{}"}}"#,
-            "x".repeat(200)
-        );
-        (stamp, body)
+fn detections(number: u64) -> Vec<Detection> {
+    let begin = Duration::from_secs(1_772_323_200);
+    let at = |index: u64| {
+        let index = if index % 8 == 7 { index - 1 } else { index };
+        begin + Duration::from_nanos(DAY * 10_000_000 / number * index * 100)
     };
-    (0..number).map(row).collect()
-}
-
-/// What the service answers: a token, and the detections of a range, both ends included.
-fn answer(detections: &[(String, String)], uri: &http::Uri) -> String {
-    if uri.path() == "/token" {
-        return r#"{"token_type":"Bearer","expires_in":"3599","access_token":"a.b.c"}"#.to_owned();
-    }
-    let bound = |name: &str| {
-        let value = uri.query()?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        let value = value.replace("%3A", ":");
-        let (whole, fraction) =
-            value.trim_end_matches('Z').split_once('.').unwrap_or((value.trim_end_matches('Z'), ""));
-        Some(format!("{whole}.{fraction:0<7}Z"))
-    };
-    let (since, until) = bound("sinceTimeUtc").zip(bound("untilTimeUtc")).unwrap();
-    let first = detections.partition_point(|(stamp, _)| *stamp < since);
-    let last = detections.partition_point(|(stamp, _)| *stamp <= until);
-    let rows: Vec<&str> = detections[first..last].iter().map(|(_, body)| body.as_str()).collect();
-    format!("[{}]", rows.join(","))
+    (0..number).map(|index| Detection::processed(at(index), index)).collect()
 }
 
 /// The whole lines on its standard output, as they come; a torn one counts for nothing.
@@ -72,20 +52,22 @@ async fn a_host_that_is_killed_again_and_again_delivers_every_detection() {
     let kills: u64 = std::env::var("KILLS").map_or(4, |kills| kills.parse().unwrap());
     let detections = Arc::new(detections(kills * 1_000));
     let rows = Arc::clone(&detections);
-    // The service takes its time, so that a run of a second or two is one of several answers.
-    let slow = Duration::from_millis(300);
-    let server = TlsServer::start_slow(&["h2"], "server.pem", slow, move |request| {
-        http::Response::builder()
-            .header("content-type", "application/json")
-            .body(answer(&rows, request.uri()).into())
-            .unwrap()
+    // The service takes its time, so that a run of a second or two is one of several answers, and none comes to the end.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let hurried = Arc::clone(&is_over);
+    let takes = move || Duration::from_millis(if hurried.load(Ordering::Relaxed) { 0 } else { 300 });
+    let server = TlsServer::start_slow(&["h2"], "server.pem", takes, move |request| {
+        let body = match request.uri().path() {
+            "/token" => token("a.b.c"),
+            _ => answer(&rows, request.uri(), Duration::MAX),
+        };
+        http::Response::builder().header("content-type", "application/json").body(body.into()).unwrap()
     })
     .await;
 
     let setup = Setup::empty();
     setup.write("secret", "canary");
-    // Three answers for each kill.
-    let slice = 24 * 60 * 60 / (kills * 3);
+    let slice = DAY / (kills * ANSWERS_EACH);
     setup.write(
         "host.toml",
         &format!(
@@ -111,8 +93,7 @@ async fn a_host_that_is_killed_again_and_again_delivers_every_detection() {
     ];
 
     let mut runs: Vec<Vec<String>> = Vec::new();
-    let mut killed = 0;
-    for run in 0.. {
+    for run in 0..=kills {
         let mut child = setup.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
         let output = lines(&mut child);
         let mut got: Vec<String> = output.recv().into_iter().collect();
@@ -121,19 +102,14 @@ async fn a_host_that_is_killed_again_and_again_delivers_every_detection() {
         while let Ok(line) = output.recv_timeout(end.saturating_duration_since(Instant::now())) {
             got.push(line);
         }
-        let may_end = killed >= kills;
-        if may_end {
-            got.extend(output.iter());
+        if run == kills {
+            is_over.store(true, Ordering::Relaxed);
         } else {
             child.kill().unwrap();
-            got.extend(output.iter());
         }
-        let status = child.wait().unwrap();
+        got.extend(output.iter());
         runs.push(got);
-        if status.success() {
-            break;
-        }
-        killed += 1;
+        assert_eq!(child.wait().unwrap().success(), run == kills, "in run {run}");
     }
 
     let mut delivered: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -150,8 +126,7 @@ async fn a_host_that_is_killed_again_and_again_delivers_every_detection() {
         }
     }
     let total: usize = delivered.values().map(Vec::len).sum();
-    eprintln!("{killed} kills, {} detections, {} lines more than once", detections.len(), total - delivered.len());
-    assert!(killed > 0);
+    eprintln!("{kills} kills, {} detections, {} lines more than once", detections.len(), total - delivered.len());
     assert_eq!(delivered.len(), detections.len());
     for (id, keys) in &delivered {
         assert!(keys.iter().all(|key| key == &keys[0]), "{id}: {keys:?}");

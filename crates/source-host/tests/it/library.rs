@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use source_host::{
     Budget, CallError, Failure, Limits, LiveTransport, Origin, Policy, Position, Proxy, Source, SourceParts,
-    SystemClock, Tls,
+    SystemClock, Timeouts, Tls,
 };
 
 use crate::server::{Answer, SECRET, Server};
@@ -113,19 +113,31 @@ async fn an_answer_over_the_cap_reaches_the_component_as_an_error() {
     assert!(matches!(poll(&mut source(&server, "", limits)).await, Ok(Err(Failure::Unavailable(_)))));
 }
 
-#[tokio::test]
-async fn a_server_that_says_nothing_meets_the_host_s_own_timeouts() {
+/// Polls a server that answers so, within limits of which one is short, and says what the component was told.
+async fn told(answer: Answer, shorten: impl FnOnce(&mut Timeouts)) -> String {
     let server = Server::start();
     let mut limits = Limits::default();
-    limits.timeouts.first_byte = Duration::from_millis(100);
-    limits.timeouts.connect = Duration::from_millis(100);
-    limits.timeouts.between_bytes = Duration::from_millis(100);
-    server.next_answer(Answer::Silence);
-    server.next_answer(Answer::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()));
-    let mut source = source(&server, "", limits);
-    for _ in 0..2 {
-        let begun = Instant::now();
-        assert!(matches!(poll(&mut source).await, Ok(Err(Failure::Unavailable(_)))));
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    }
+    shorten(&mut limits.timeouts);
+    server.next_answer(answer);
+    let begun = Instant::now();
+    let failed = poll(&mut source(&server, "", limits)).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    let Err(Failure::Unavailable(delay)) = failed else { panic!("{failed:?}") };
+    format!("{}: {}", delay.fault.code, delay.fault.message)
+}
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn a_server_that_never_answers_meets_the_deadline_for_the_first_byte() {
+    // That deadline begins once the connection stands, and the host bounds both together.
+    let told = told(Answer::Silence, |timeouts| (timeouts.connect, timeouts.first_byte) = (SHORT, SHORT)).await;
+    assert!(told.starts_with("http.transport") && told.contains("ConnectionReadTimeout"), "{told}");
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_half_way_meets_the_deadline_between_bytes() {
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    let told = told(Answer::Raw(half), |timeouts| timeouts.between_bytes = SHORT).await;
+    assert!(told.starts_with("http.body"), "{told}");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cli;
+mod defender;
 mod delivery;
 mod endpoint;
 mod files;
@@ -24,7 +25,9 @@ mod process;
 mod proxy;
 mod secrets;
 mod server;
+mod service;
 mod setup;
 mod state;
 mod tenants;
 mod tls;
+mod wire;

@@ -3,8 +3,10 @@
 #![allow(unsafe_code, reason = "wasmtime's interface for memories of a host is unsafe")]
 
 use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use source_host::{Component, Engine, Precompiled};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
@@ -32,11 +34,18 @@ unsafe impl Sync for Memory {}
 struct Lent(Arc<Memory>);
 
 impl Memories {
-    /// The test component on these memories, compiled once for all tests.
+    /// The test component on these memories.
     pub(crate) fn component(&self) -> Component {
-        static COMPILED: OnceLock<Precompiled> = OnceLock::new();
-        let compiled = COMPILED.get_or_init(|| self.engine().load(&guest()).unwrap().precompile().unwrap());
-        self.engine().load_precompiled("counter", compiled).unwrap()
+        self.component_of(&guest())
+    }
+
+    /// Another component on them. Each is compiled once for all tests.
+    pub(crate) fn component_of(&self, file: &Path) -> Component {
+        static COMPILED: Mutex<BTreeMap<PathBuf, Precompiled>> = Mutex::new(BTreeMap::new());
+        let mut compiled = COMPILED.lock().unwrap();
+        let code =
+            compiled.entry(file.to_owned()).or_insert_with(|| self.engine().load(file).unwrap().precompile().unwrap());
+        self.engine().load_precompiled("component", code).unwrap()
     }
 
     fn engine(&self) -> Engine {

@@ -1,10 +1,11 @@
 //! A server of numbered items, with the bad days of a real one.
 
 use std::collections::VecDeque;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
+
+use crate::wire::{Request, accept};
 
 /// What stands in place of the next honest answer.
 pub(crate) enum Answer {
@@ -48,13 +49,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
         let accepting = server.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = accepting.clone();
-                // A client that goes away ends its connection and nothing else.
-                thread::spawn(move || server.serve(stream));
-            }
-        });
+        accept(listener, move |stream| accepting.serve(stream));
         server
     }
 
@@ -108,10 +103,11 @@ impl Server {
 
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some((path, bearer)) = read_head(&mut reader) {
+        while let Some(Request { path, headers, .. }) = Request::read(&mut reader) {
+            let bearer = headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
             let answer = {
                 let mut state = self.state.lock().unwrap();
-                let authorized = bearer.as_deref() == Some(state.token.as_deref().unwrap_or(SECRET));
+                let authorized = bearer == Some(state.token.as_deref().unwrap_or(SECRET));
                 state.requests.push(path.clone());
                 match state.answers.pop_front() {
                     Some(answer) => {
@@ -137,25 +133,6 @@ impl Server {
                 drop(stream.shutdown(Shutdown::Both));
                 return;
             }
-        }
-    }
-}
-
-fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, Option<String>)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut bearer = None;
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-        if line == "\r\n" {
-            return Some((path, bearer));
-        }
-        if let Some((name, value)) = line.trim_end().split_once(": ")
-            && name.eq_ignore_ascii_case("authorization")
-        {
-            bearer = value.strip_prefix("Bearer ").map(str::to_owned);
         }
     }
 }

@@ -31,25 +31,25 @@ impl TlsServer {
         certificate: &str,
         answer: impl Fn(&http::Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
     ) -> Self {
-        Self::start_slow(protocols, certificate, Duration::ZERO, answer).await
+        Self::start_slow(protocols, certificate, || Duration::ZERO, answer).await
     }
 
-    /// The same, and each answer takes so long.
+    /// The same, and each answer takes as long as `takes` says then.
     pub(crate) async fn start_slow(
         protocols: &[&str],
         certificate: &str,
-        takes: Duration,
+        takes: impl Fn() -> Duration + Clone + Send + Sync + 'static,
         answer: impl Fn(&http::Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let acceptor = acceptor(protocols, certificate);
+        let acceptor = TlsAcceptor::from(server_config(protocols, certificate));
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(acceptor.clone(), stream, takes, answer.clone()));
+                tokio::spawn(serve(acceptor.clone(), stream, takes.clone(), answer.clone()));
             }
         });
         Self { port, connections }
@@ -67,14 +67,14 @@ impl TlsServer {
 async fn serve(
     acceptor: TlsAcceptor,
     stream: TcpStream,
-    takes: Duration,
+    takes: impl Fn() -> Duration + Send + Sync + 'static,
     answer: impl Fn(&http::Request<Incoming>) -> Answer + Send + Sync + 'static,
 ) {
     // A client that does not believe us goes away here.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(|request| {
-        let answer = answer(&request);
+        let (answer, takes) = (answer(&request), takes());
         async move {
             tokio::time::sleep(takes).await;
             Ok::<_, Infallible>(answer)
@@ -88,7 +88,8 @@ async fn serve(
     };
 }
 
-fn acceptor(protocols: &[&str], certificate: &str) -> TlsAcceptor {
+/// A server that offers these protocols with this certificate of `tests/tls`.
+pub(crate) fn server_config(protocols: &[&str], certificate: &str) -> Arc<rustls::ServerConfig> {
     let certificates = CertificateDer::pem_file_iter(fixture(certificate)).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -98,7 +99,7 @@ fn acceptor(protocols: &[&str], certificate: &str) -> TlsAcceptor {
         .with_single_cert(certificates, key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    Arc::new(config).into()
+    Arc::new(config)
 }
 
 /// A file of `tests/tls`: a root (`ca.pem`), and what it signed for 127.0.0.1 and api.example.com, good from 2020 to

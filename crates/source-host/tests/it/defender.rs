@@ -1,0 +1,65 @@
+//! The component that is shipped, in memories that a test can search.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use source_host::{Budget, NextPoll, Position, SecretValue, Secrets, SystemClock};
+
+use crate::issuer::{CLAIMS, ENCODED_SECRET, OPAQUE, SIGNATURE};
+use crate::memory::Memories;
+use crate::server::SECRET;
+use crate::service::{Detection, Service, source};
+use crate::setup::defender;
+
+const BUDGET: Budget = Budget { max_events: 100, max_bytes: 1 << 20, max_requests: 10, max_duration: 10_000_000_000 };
+
+#[tokio::test]
+async fn neither_secret_nor_token_is_ever_in_the_memory_of_the_component_that_is_shipped() {
+    for (token, secret_part) in [(format!("{CLAIMS}.{SIGNATURE}"), SIGNATURE), (OPAQUE.to_owned(), OPAQUE)] {
+        // With a literal both are there, so the search finds what there is to find.
+        for literal in [true, false] {
+            let memories = Memories::default();
+            let component = memories.component_of(&defender());
+            let clock = Arc::new(SystemClock::default());
+            let an_hour_ago = source_host::Clock::wall(&*clock).saturating_sub(Duration::from_secs(3_600));
+            let service = Service::new(
+                Arc::<SystemClock>::clone(&clock),
+                &token,
+                vec![
+                    Detection::processed(an_hour_ago, 1),
+                    Detection::processed(an_hour_ago + Duration::from_secs(60), 2),
+                ],
+            );
+            let mut secrets = Secrets::new().unwrap();
+            let secret = if literal {
+                SECRET.to_owned()
+            } else {
+                secrets.hold("/client_secret", Arc::new(SecretValue::new(SECRET)))
+            };
+            let (mut source, _) = source(&component, &service, clock, secrets, &secret, "").await;
+            let (mut position, mut events) = (Position::Resume(None), 0);
+            loop {
+                let batch = source.poll(&position, &BUDGET).await.unwrap().unwrap();
+                events += batch.events.len();
+                position = Position::Resume(Some(batch.checkpoint));
+                if batch.next != NextPoll::Now {
+                    break;
+                }
+            }
+            assert_eq!(events, 2);
+            let requests = service.requests();
+            assert!(requests[0].body.contains(&format!("client_secret={ENCODED_SECRET}")), "{:?}", requests[0]);
+            let bearer = format!("Bearer {token}");
+            assert!(
+                requests[1..].iter().all(|request| request.authorization.as_ref() == Some(&bearer)),
+                "{requests:?}"
+            );
+            for canary in [SECRET, secret_part] {
+                assert_eq!(memories.hold(canary), literal, "{canary}");
+            }
+            assert!(literal || !memories.hold(ENCODED_SECRET));
+            assert!(memories.hold(&token[..token.len() - secret_part.len()]), "a JWT's claims are shown");
+            assert!(memories.hold("da1:one"), "the search finds what the component read");
+        }
+    }
+}
