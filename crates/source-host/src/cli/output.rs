@@ -77,7 +77,7 @@ impl<'a> Outputs<'a> {
             for SinkTable { name, to } in &config.sinks {
                 let to = match to {
                     To::Stdout(shape) => Target::Shared(share(LinesSink::stdout(*shape))),
-                    To::File(table) => Target::of(table)?.unwrap_or(Target::File(Cow::Borrowed(table))),
+                    To::File(table) => Target::of(table, arguments.once)?.unwrap_or(Target::File(Cow::Borrowed(table))),
                     To::Http(table) => Target::Http(http(name, table, arguments.once, network)?),
                     To::Fluent(table) => Target::Shared(share(fluent(name, table, arguments.once, &network.tls)?)),
                 };
@@ -143,17 +143,18 @@ impl Target<'_> {
                 if let Some(problem) = table.refuse_sharing(sources) {
                     return Err(Report::wrong(problem));
                 }
-                Target::of(&table)?.unwrap_or(Self::File(Cow::Owned(table)))
+                Target::of(&table, arguments.once)?.unwrap_or(Self::File(Cow::Owned(table)))
             }
         })
     }
 
     /// A pipe or a device, which all sources share.
-    fn of<'b>(table: &FileTable) -> Result<Option<Target<'b>>, SinkError> {
+    fn of<'b>(table: &FileTable, once: bool) -> Result<Option<Target<'b>>, SinkError> {
         if !table.is_pipe() {
             return Ok(None);
         }
-        Ok(Some(Target::Shared(share(LinesSink::pipe(&table.path(""), table.shape)?))))
+        let sink = LinesSink::pipe(&table.path(""), table.shape)?;
+        Ok(Some(Target::Shared(share(sink.with_patience(once.then_some(PATIENCE_ONCE))))))
     }
 }
 
@@ -166,25 +167,23 @@ fn http(name: &str, table: &HttpTable, once: bool, network: &Network) -> Result<
     if table.is_open() {
         tracing::warn!(sink = name, "events and headers go there unencrypted: the URL begins with http://");
     }
-    let mut headers = HeaderMap::new();
+    let (mut headers, mut secret_headers) = (HeaderMap::new(), Vec::new());
     for (header, from) in &table.headers {
-        let value = match from {
+        match from {
             HeaderFrom::Text(value) => {
                 let mut value = value.clone();
                 value.set_sensitive(*header == http::header::AUTHORIZATION);
-                value
+                headers.insert(header.clone(), value);
             }
             HeaderFrom::Secret(from) => {
-                let text = secrets::read(header.as_str(), from).map_err(|denial| of(denial.into()))?;
-                let mut value = HeaderValue::from_str(&text).map_err(|_| {
+                let (kept, value) = secrets::kept(header.as_str(), from).map_err(|denial| of(denial.into()))?;
+                HeaderValue::from_str(&value).map_err(|_| {
                     of(Report::wrong(format!("the secret `{header}` holds what no header may"))
                         .hint("a header is one line of text"))
                 })?;
-                value.set_sensitive(true);
-                value
+                secret_headers.push((header.clone(), kept));
             }
-        };
-        headers.insert(header.clone(), value);
+        }
     }
     let dead_letters = table.dead_letter.as_ref().map(|(path, _)| DeadLetters::open(path)).transpose()?;
     let HttpTable { url, form, shape, gzip, timeout, max_bytes, max_events, .. } = table;
@@ -192,6 +191,7 @@ fn http(name: &str, table: &HttpTable, once: bool, network: &Network) -> Result<
         form: *form,
         shape: *shape,
         headers,
+        secret_headers,
         gzip: *gzip,
         timeout: *timeout,
         max_bytes: *max_bytes,
@@ -204,13 +204,14 @@ fn http(name: &str, table: &HttpTable, once: bool, network: &Network) -> Result<
 }
 
 fn fluent(name: &str, table: &FluentTable, once: bool, tls: &Tls) -> Result<FluentSink, Report> {
-    let key = table.shared_key.as_ref().map(|from| secrets::read("shared_key", from));
+    let key = table.shared_key.as_ref().map(|from| secrets::kept("shared_key", from));
+    let key = key.transpose().map_err(|missing| Report::from(missing).of_sink(name))?;
     let FluentTable { host, port, tag, shape, timeout, max_bytes, max_events, .. } = table;
     let defaults = FluentSettings::new(name, host, *port);
     let settings = FluentSettings {
         tag: tag.clone().unwrap_or_else(|| defaults.tag.clone()),
         shape: *shape,
-        shared_key: key.transpose().map_err(|missing| Report::from(missing).of_sink(name))?,
+        shared_key: key.map(|(kept, _)| kept),
         timeout: *timeout,
         max_bytes: *max_bytes,
         max_events: *max_events,

@@ -33,13 +33,8 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
     let mut secrets =
         Secrets::new().map_err(|error| Report::failed("no placeholder can be made for the secrets").because(error))?;
     for (member, SecretEntry { from, exposed }) in &source.secrets {
-        let value = read(member, from).map_err(|denial| Report::from(denial).of(&source.name))?;
-        let shown = if *exposed {
-            value
-        } else {
-            let kept = Kept { member: member.clone(), from: from.clone() };
-            secrets.hold(pointer(member), Arc::new(kept))
-        };
+        let (kept, value) = kept(member, from).map_err(|denial| Report::from(denial).of(&source.name))?;
+        let shown = if *exposed { value } else { secrets.hold(pointer(member), kept) };
         members.insert(member.clone(), Value::String(shown));
     }
     Ok((Value::Object(members).to_string(), secrets))
@@ -52,6 +47,12 @@ pub(super) fn pointer(member: &str) -> String {
 
 fn members(source: &SourceTable) -> Map<String, Value> {
     source.config.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+}
+
+/// A secret where it is kept, and its value now, so that a missing one is told at the start.
+pub(crate) fn kept(member: &str, from: &SecretFrom) -> Result<(Arc<dyn SecretSource>, String), Denial> {
+    let value = read(member, from)?;
+    Ok((Arc::new(Kept { member: member.to_owned(), from: from.clone() }), value))
 }
 
 /// A secret where it is kept, read anew each time.

@@ -5,13 +5,15 @@ use std::io::{self, ErrorKind};
 
 use wasmtime_wasi_http::Error;
 
+use super::certificate_problem;
 use super::resolver::LookupError;
 
 /// Finds the innermost cause that says something, and tells the operator what the component cannot be told.
 pub(super) fn explain(error: &reqwest::Error, host: &str) -> Error {
     let explained = classify(error);
     let causes: Vec<String> = chain(error).skip(1).map(ToString::to_string).collect();
-    tracing::warn!(host, hint = hint(error).as_deref(), "request failed: {explained}: {}", causes.join(": "));
+    let why = certificate_problem(error).map_or_else(|| causes.join(": "), |(problem, _)| problem);
+    tracing::warn!(host, hint = hint(error).as_deref(), "request failed: {explained}: {why}");
     explained
 }
 
@@ -38,13 +40,7 @@ fn hint(error: &reqwest::Error) -> Option<String> {
             _ => {}
         }
     }
-    match classify(error) {
-        Error::TlsCertificateError => Some(
-            "if the server's certificate is signed by a root of your own, name a file with it with `ca_file` under [host]"
-                .to_owned(),
-        ),
-        _ => None,
-    }
+    certificate_problem(error).map(|(_, hint)| hint.to_owned())
 }
 
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

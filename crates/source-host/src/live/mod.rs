@@ -1,5 +1,6 @@
 //! The network: pooled connections, verified TLS, no redirects, and no address that a name may not lead to.
 
+mod certificate;
 mod failure;
 mod proxy;
 mod resolver;
@@ -19,6 +20,7 @@ use crate::transport::{Timeouts, Transport};
 use failure::explain;
 use resolver::PolicedResolver;
 
+pub(crate) use certificate::certificate_problem;
 pub use proxy::{Proxy, ProxyError};
 pub use tls::{Tls, TlsError};
 

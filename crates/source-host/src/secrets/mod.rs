@@ -24,6 +24,7 @@ use crate::policy::{Denial, Policy};
 use placeholder::Mint;
 
 pub(crate) use fill::Refusal;
+pub(crate) use scrub::Scrubber;
 pub use vault::Vault;
 
 /// The value of a secret, which no `Debug` shows.

@@ -9,14 +9,14 @@ const SHORTEST: usize = 4;
 
 /// What is looked for, and what is put in its place.
 #[derive(Default)]
-pub(super) struct Scrubber {
+pub(crate) struct Scrubber {
     /// The longest first, since one may be a part of another.
     needles: Vec<(Vec<u8>, String)>,
 }
 
 impl Scrubber {
     /// Looks for this secret, in clear and as forms, JSON and HTML carry it.
-    pub(super) fn add(&mut self, secret: &str, stands_for: &str) {
+    pub(crate) fn add(&mut self, secret: &str, stands_for: &str) {
         if secret.len() < SHORTEST {
             return;
         }
@@ -44,7 +44,7 @@ impl Scrubber {
     }
 
     /// The bytes without them; none where there are none.
-    pub(super) fn bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut scrubbed: Option<Vec<u8>> = None;
         for (needle, stands_for) in &self.needles {
             let text = scrubbed.as_deref().unwrap_or(bytes);
@@ -63,6 +63,17 @@ impl Scrubber {
             scrubbed = Some(without);
         }
         scrubbed
+    }
+
+    /// The longest form of any of them, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.needles.first().map_or(0, |(needle, _)| needle.len())
+    }
+
+    /// How many bytes at the end may be the beginning of one of them, the rest of which was not read.
+    pub(crate) fn begun_at_end(&self, bytes: &[u8]) -> usize {
+        let begun = |needle: &[u8]| (1..needle.len()).rev().find(|&length| bytes.ends_with(&needle[..length]));
+        self.needles.iter().filter_map(|(needle, _)| begun(needle)).max().unwrap_or(0)
     }
 
     /// The same of a text.
@@ -114,6 +125,10 @@ mod tests {
         scrubber.add("a", "3");
         scrubber.add("", "4");
         assert_eq!(scrubber.text("an apple"), None);
+        assert_eq!(
+            (scrubber.longest(), scrubber.begun_at_end(b"x canary-an"), scrubber.begun_at_end(b"x")),
+            (15, 9, 0)
+        );
     }
 
     #[test]

@@ -68,7 +68,12 @@ impl Sink for ArraySink {
             }
         }
         write_gaps_to_stderr(apart).await?;
-        let Some(writer) = &mut self.writer else { return Err(SinkError::Closed) };
+        let Some(writer) = &mut self.writer else {
+            return Err(SinkError::Failed {
+                message: format!("the array in {} is complete, and nothing can be added", self.path.display()),
+                hint: "write to a file that is not there yet".to_owned(),
+            });
+        };
         writer.write_all(&elements).map_err(|error| SinkError::io("cannot write to", &self.part, &error))
     }
 

@@ -14,19 +14,17 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{SHA256, digest};
 use serde::Serialize as _;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsConnector;
 
 use super::line::Shape;
 use super::lines::write_gaps_to_stderr;
 use super::rendered::Rendered;
+use super::retry::{Tries, refused};
 use super::{Sink, SinkError};
-use crate::backoff::Backoff;
 use crate::bindings::{self, Batch};
 use crate::live::Tls;
+use crate::secrets::{SecretSource, SecretValue};
 use connection::{Connection, Problem};
-
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What stands for the name of the source in a tag.
 const SOURCE: &str = "{source}";
@@ -44,8 +42,8 @@ pub struct FluentSettings {
     pub tag: String,
     /// What stands for an event.
     pub shape: Shape,
-    /// The key that both ends know. Never shown.
-    pub shared_key: Option<String>,
+    /// The key that both ends know. It is read for each connection, so that one that was replaced is used the next time.
+    pub shared_key: Option<Arc<dyn SecretSource>>,
     /// How long connecting may take, and an acknowledgement.
     pub timeout: Duration,
     /// The longest message, in bytes; one event may be longer.
@@ -73,6 +71,12 @@ impl FluentSettings {
             max_events: 1_000,
             patience: None,
         }
+    }
+
+    /// Host and port, as a URL has them.
+    fn place(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 
@@ -106,21 +110,15 @@ impl FluentSink {
 
     /// Sends a message until it is acknowledged.
     async fn send(&mut self, message: &[u8], chunk: &str) -> Result<(), SinkError> {
-        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_WAIT);
-        let begun = Instant::now();
+        let FluentSettings { name, patience, .. } = &self.settings;
+        let name = name.clone();
+        let mut tries = Tries::new(&name, self.settings.place(), *patience);
         loop {
-            let why = match self.try_to_send(message, chunk).await {
+            match self.try_to_send(message, chunk).await {
                 Ok(()) => return Ok(()),
                 Err(Problem::Lasting(why, hint)) => return Err(self.failed(&why, hint)),
-                Err(Problem::Passing(why)) => why,
-            };
-            let wait = backoff.next();
-            if self.settings.patience.is_some_and(|patience| begun.elapsed() + wait > patience) {
-                return Err(self.failed(&why, "start it again when the server is well; nothing is lost"));
+                Err(Problem::Passing(trouble)) => tries.wait(trouble).await?,
             }
-            let FluentSettings { name, host, port, .. } = &self.settings;
-            tracing::warn!(sink = name, ?wait, "{host}:{port} does not take the batch now: {why}");
-            sleep(wait).await;
         }
     }
 
@@ -128,11 +126,26 @@ impl FluentSink {
         // What is cut short leaves no connection behind on which an old acknowledgement could arrive.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Connection::open(&self.settings, self.tls.as_ref()).await?,
+            None => self.connect().await?,
         };
         connection.send(message, chunk, self.settings.timeout).await?;
         self.connection = Some(connection);
         Ok(())
+    }
+
+    async fn connect(&self) -> Result<Connection, Problem> {
+        let key = self.key().await?;
+        match Connection::open(&self.settings, self.tls.as_ref(), key.as_ref()).await {
+            // Whoever replaces the key may have been half-way.
+            Err(Problem::Lasting(why, _)) if self.key().await.is_ok_and(|now| now != key) => Err(Problem::passing(why)),
+            opened => opened,
+        }
+    }
+
+    async fn key(&self) -> Result<Option<SecretValue>, Problem> {
+        let Some(source) = &self.settings.shared_key else { return Ok(None) };
+        let url = format!("tcp://{}/", self.settings.place()).parse().unwrap_or_default();
+        Ok(Some(source.value(&url).await.map_err(|denial| Problem::Passing(denial.into()))?))
     }
 
     /// `[tag, entries, { size, chunk }]`, and the chunk's name, which is the same for the same bytes.
@@ -156,11 +169,7 @@ impl FluentSink {
     }
 
     fn failed(&self, why: &str, hint: &str) -> SinkError {
-        let FluentSettings { name, host, port, .. } = &self.settings;
-        SinkError::Failed {
-            message: format!("the sink `{name}` at {host}:{port} does not take events: {why}"),
-            hint: hint.to_owned(),
-        }
+        refused(&self.settings.name, &self.settings.place(), why, hint)
     }
 }
 

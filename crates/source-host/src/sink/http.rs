@@ -1,6 +1,7 @@
 //! Batches of lines to an HTTP endpoint.
 
 mod answer;
+mod reason;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,26 +16,22 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use reqwest::{Client, Response, Url};
-use tokio::time::{Instant, sleep};
+use reqwest::{Client, Url};
 
 use super::dead_letters::{DeadLetters, Refusal, key};
 use super::line::Shape;
 use super::lines::write_gaps_to_stderr;
 use super::rendered::Rendered;
+use super::retry::{Tries, Trouble, refused};
 use super::{Sink, SinkError};
-use crate::backoff::Backoff;
 use crate::bindings::Batch;
-use crate::live::{Proxy, Tls};
+use crate::live::{Proxy, Tls, certificate_problem};
+use crate::secrets::SecretSource;
 use answer::{Verdict, verdict};
+use reason::{Secrets, drain, sensitive};
 
 /// The same for the same bytes, so that an endpoint which looks at it takes them once.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Of an answer that is no acknowledgement so much is read.
-const LONGEST_REASON: usize = 1_000;
-
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How several events are put into one body.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -60,6 +57,8 @@ pub struct HttpSettings {
     /// Sent with each request. Their values are never shown, those that are marked sensitive not even where an endpoint
     /// repeats them.
     pub headers: HeaderMap,
+    /// Headers whose values are kept elsewhere, and read for each request: one that was replaced is used the next time.
+    pub secret_headers: Vec<(HeaderName, Arc<dyn SecretSource>)>,
     /// Whether bodies are compressed.
     pub gzip: bool,
     /// The longest body, in bytes before compression; one event may be longer.
@@ -86,6 +85,7 @@ impl HttpSettings {
             form: HttpForm::Lines,
             shape: Shape::Enveloped,
             headers: HeaderMap::new(),
+            secret_headers: Vec::new(),
             gzip: false,
             max_bytes: 1_000_000,
             max_events: 1_000,
@@ -108,6 +108,8 @@ impl HttpSettings {
 #[derive(Clone)]
 pub struct HttpSink {
     settings: Arc<HttpSettings>,
+    /// The URL, for those who keep secrets.
+    uri: http::Uri,
     client: Client,
     has_dead_letters: bool,
 }
@@ -139,53 +141,82 @@ impl HttpSink {
             message: format!("the HTTP client cannot be made: {error}"),
             hint: "see `proxy` under [host], and the proxies that the environment names".to_owned(),
         })?;
-        Ok(Self { settings: Arc::new(settings), client, has_dead_letters: false })
+        let uri = settings.url.as_str().parse().map_err(|_| SinkError::Failed {
+            message: format!("the URL of the sink `{}` is none of HTTP", settings.name),
+            hint: "correct `url`".to_owned(),
+        })?;
+        Ok(Self { settings: Arc::new(settings), uri, client, has_dead_letters: false })
     }
 
     /// Sends some lines until they are taken or refused.
     async fn send(&self, rendered: &Rendered, lines: &Range<usize>) -> Result<Sent, SinkError> {
         let HttpSettings { name, patience, .. } = &*self.settings;
         let (body, key) = self.body(rendered, lines)?;
-        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_WAIT);
-        let begun = Instant::now();
+        let mut tries = Tries::new(name, self.settings.place(), *patience);
         loop {
-            let (why, wait) = match self.post(body.clone(), key.clone()).await {
-                Ok(response) => {
-                    let status = response.status();
-                    let verdict = verdict(status, response.headers(), SystemTime::now());
-                    let reason = self.reason(response).await;
-                    match verdict {
-                        Verdict::Taken => return Ok(Sent::Taken),
-                        Verdict::TooLarge | Verdict::Refused => {
-                            return Ok(Sent::Refused(Refusal { status: status.as_u16(), reason }));
-                        }
-                        Verdict::Never(hint) => return Err(self.failed(&told(status, &reason), hint)),
-                        Verdict::Later(wait) => (told(status, &reason), wait),
-                    }
-                }
-                Err(error) => (causes(error), None),
-            };
-            let wait = wait.unwrap_or_else(|| backoff.next());
-            if patience.is_some_and(|patience| begun.elapsed() + wait > patience) {
-                return Err(self.failed(&why, "start it again when the endpoint is well; nothing is lost"));
+            match self.post(&body, &key).await? {
+                Posted::Sent(sent) => return Ok(sent),
+                Posted::NotNow(trouble) => tries.wait(trouble).await?,
             }
-            tracing::warn!(sink = name, ?wait, "{} does not take the batch now: {why}", self.settings.place());
-            sleep(wait).await;
         }
     }
 
-    async fn post(&self, body: Bytes, key: HeaderValue) -> Result<Response, reqwest::Error> {
-        let HttpSettings { url, form, headers, gzip, .. } = &*self.settings;
+    /// One try.
+    async fn post(&self, body: &Bytes, key: &HeaderValue) -> Result<Posted, SinkError> {
+        let headers = match self.headers(key).await {
+            Ok(headers) => headers,
+            Err(trouble) => return Ok(Posted::NotNow(trouble)),
+        };
+        let request = self.client.post(self.settings.url.clone()).headers(headers.clone()).body(body.clone());
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Ok(Posted::NotNow(trouble(error))),
+        };
+        let status = response.status();
+        let verdict = verdict(status, response.headers(), SystemTime::now());
+        let reason = match verdict {
+            Verdict::Taken => drain(response).await,
+            _ => Secrets::of(&headers, &self.settings.url).reason(response).await,
+        };
+        Ok(match verdict {
+            Verdict::Taken => Posted::Sent(Sent::Taken),
+            Verdict::TooLarge | Verdict::Refused => {
+                Posted::Sent(Sent::Refused(Refusal { status: status.as_u16(), reason }))
+            }
+            Verdict::Later(wait) => Posted::NotNow(Trouble { wait, ..Trouble::passing(told(status, &reason)) }),
+            Verdict::Never(hint) => {
+                // Whoever replaces a secret may have been half-way.
+                if self.headers(key).await.is_ok_and(|now| now != headers) {
+                    return Ok(Posted::NotNow(Trouble::passing(told(status, &reason))));
+                }
+                return Err(self.failed(&told(status, &reason), hint));
+            }
+        })
+    }
+
+    async fn headers(&self, key: &HeaderValue) -> Result<HeaderMap, Trouble> {
+        let HttpSettings { form, headers, secret_headers, gzip, .. } = &*self.settings;
         let kind = match form {
             HttpForm::Lines => "application/x-ndjson",
             HttpForm::Array => "application/json",
         };
+        let key = key.clone();
         let mut all = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind)), (IDEMPOTENCY_KEY, key)]);
         if *gzip {
             all.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         all.extend(headers.clone());
-        self.client.post(url.clone()).headers(all).body(body).send().await
+        for (header, source) in secret_headers {
+            let secret = source.value(&self.uri).await?;
+            let value = sensitive(secret.expose()).ok_or_else(|| {
+                Trouble::lasting(
+                    format!("the secret `{header}` holds what no header may"),
+                    "a header is one line of text",
+                )
+            })?;
+            all.insert(header, value);
+        }
+        Ok(all)
     }
 
     fn body(&self, rendered: &Rendered, lines: &Range<usize>) -> Result<(Bytes, HeaderValue), SinkError> {
@@ -204,29 +235,6 @@ impl HttpSink {
         packed.map(|packed| (packed.into(), key)).map_err(|error| self.failed(&error.to_string(), "report it"))
     }
 
-    /// The beginning of an answer, on one line, and without what the headers keep secret.
-    async fn reason(&self, mut response: Response) -> String {
-        let mut bytes = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > LONGEST_REASON {
-                break;
-            }
-        }
-        let mut text: String = String::from_utf8_lossy(&bytes).into_owned();
-        for secret in self.settings.headers.values().filter(|value| value.is_sensitive()) {
-            let secret = secret.to_str().unwrap_or_default();
-            // `Bearer TOKEN` may come back without its first word.
-            for part in [secret, secret.rsplit(' ').next().unwrap_or_default()] {
-                if !part.is_empty() {
-                    text = text.replace(part, "***");
-                }
-            }
-        }
-        let line: String = text.chars().take(LONGEST_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        line.trim().to_owned()
-    }
-
     async fn refuse(&mut self, source: &str, batch: &Batch, index: usize, refusal: &Refusal) -> Result<(), SinkError> {
         let HttpSettings { name, dead_letters, .. } = &*self.settings;
         let (status, reason, key) = (refusal.status, &refusal.reason, key(batch, index));
@@ -241,17 +249,18 @@ impl HttpSink {
     }
 
     fn failed(&self, why: &str, hint: &str) -> SinkError {
-        let HttpSettings { name, .. } = &*self.settings;
-        SinkError::Failed {
-            message: format!("the sink `{name}` at {} does not take events: {why}", self.settings.place()),
-            hint: hint.to_owned(),
-        }
+        refused(&self.settings.name, &self.settings.place(), why, hint)
     }
 }
 
 enum Sent {
     Taken,
     Refused(Refusal),
+}
+
+enum Posted {
+    Sent(Sent),
+    NotNow(Trouble),
 }
 
 #[async_trait]
@@ -299,6 +308,13 @@ fn array(rendered: &Rendered, lines: &Range<usize>) -> Vec<u8> {
 
 fn told(status: StatusCode, reason: &str) -> String {
     if reason.is_empty() { format!("HTTP {}", status.as_u16()) } else { format!("HTTP {}: {reason}", status.as_u16()) }
+}
+
+fn trouble(error: reqwest::Error) -> Trouble {
+    match certificate_problem(&error) {
+        Some((problem, hint)) => Trouble::lasting(problem, hint),
+        None => Trouble::passing(causes(error)),
+    }
 }
 
 /// An error with its causes, and without the URL, which may hold a secret.

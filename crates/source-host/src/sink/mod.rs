@@ -8,7 +8,9 @@ mod fluent;
 mod http;
 mod line;
 mod lines;
+mod pipe;
 mod rendered;
+mod retry;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -31,7 +33,7 @@ pub use lines::LinesSink;
 /// Why a batch was not delivered.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SinkError {
-    /// The reader went away, as `head` does. Not an error of anybody.
+    /// The reader of standard output went away, as `head` does. Not an error of anybody.
     #[error("the reader of the output went away")]
     Closed,
     /// It could not be written.
@@ -132,10 +134,6 @@ impl SinkError {
     }
 
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
-        // A named pipe has a reader as well.
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::Closed;
-        }
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -145,16 +143,6 @@ impl SinkError {
             _ => "name another file",
         };
         Self::Failed { message: format!("{what} {}: {error}", path.display()), hint: hint.to_owned() }
-    }
-
-    fn stream(name: &str, error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::Closed;
-        }
-        Self::Failed {
-            message: format!("cannot write to {name}: {error}"),
-            hint: "see where it is redirected to".to_owned(),
-        }
     }
 }
 

@@ -109,3 +109,21 @@ fn a_host_that_is_killed_before_the_acknowledgement_sends_it_again() {
     setup.once(&[]).succeeded();
     assert_eq!(items(&forward.taken()), [1, 2, 3]);
 }
+
+#[test]
+fn a_key_that_was_replaced_is_used_for_the_next_connection() {
+    let server = Server::start();
+    server.grow_to(1);
+    // Each connection takes one message and closes at the next.
+    let forward = Forward::start(Some("first-canary"), |before| if before == 1 { Ack::Closed } else { Ack::Right });
+    let setup = setup(&server, &forward, "shared_key = { file = \"key\" }");
+    setup.write("key", "first-canary");
+    let mut child = start(&setup, &[]);
+    wait_for(|| items(&forward.taken()) == [1]);
+    setup.write("key", "second-canary");
+    forward.rotate("second-canary");
+    server.grow_to(2);
+    wait_for(|| items(&forward.taken()) == [1, 2]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -205,3 +205,37 @@ fn a_host_that_is_killed_again_and_again_leaves_nothing_out() {
     let distinct: BTreeSet<u64> = endpoint.items().into_iter().collect();
     assert_eq!(distinct, (1..=last as u64).collect());
 }
+
+#[test]
+fn a_token_that_was_replaced_is_used_without_a_restart() {
+    let server = Server::start();
+    server.grow_to(1);
+    let right = std::sync::Arc::new(std::sync::Mutex::new("Bearer first-canary"));
+    let accepted = std::sync::Arc::clone(&right);
+    let endpoint = Endpoint::start(move |posted, _| {
+        Reply::Status(if posted.headers["authorization"] == *accepted.lock().unwrap() { 204 } else { 401 })
+    });
+    let setup = setup(&server, &endpoint, "headers = { authorization = { file = \"token\" } }");
+    setup.write("token", "Bearer first-canary\n");
+    let log = std::fs::File::create(setup.path("log")).unwrap();
+    let mut child = setup.command(&["run", "--config", "host.toml"]).stderr(log).spawn().unwrap();
+    wait_for(|| endpoint.items() == [1]);
+    // It is gone for a moment, as it is while whoever replaces it is half-way: nothing is sent, and it is looked for again.
+    std::fs::remove_file(setup.path("token")).unwrap();
+    let before = endpoint.asked();
+    server.grow_to(2);
+    wait_for(|| setup.read("log").contains("the secret `authorization` cannot be read from ./token"));
+    assert_eq!(endpoint.asked(), before);
+    *right.lock().unwrap() = "Bearer second-canary";
+    setup.write("token", "Bearer second-canary\n");
+    wait_for(|| endpoint.items() == [1, 2]);
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!setup.read("log").contains("canary"), "{}", setup.read("log"));
+    // One that is wrong and stays so ends the source, and one that is missing is told at the start.
+    setup.write("token", "Bearer third-canary");
+    server.grow_to(3);
+    setup.once(&[]).failed(1, &["HTTP 401", "who is sending"]);
+    std::fs::remove_file(setup.path("token")).unwrap();
+    setup.once(&[]).failed(2, &["sink `http`: the secret `authorization` cannot be read from ./token"]);
+}

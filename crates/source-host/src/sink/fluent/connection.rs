@@ -13,12 +13,15 @@ use tokio_rustls::TlsConnector;
 
 use super::FluentSettings;
 use super::item::{Item, read};
+use crate::live::certificate_problem;
+use crate::secrets::SecretValue;
+use crate::sink::retry::Trouble;
 
 /// What this end calls itself. A server refuses a client of its own name.
 const HOSTNAME: &str = "source-host";
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// A connection that was agreed upon.
 pub(super) struct Connection {
@@ -30,14 +33,23 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum Problem {
     /// It may be another time.
-    Passing(String),
+    Passing(Trouble),
     /// It is up to a person; with what to do.
     Lasting(String, &'static str),
 }
 
+impl Problem {
+    pub(super) fn passing(why: impl Into<String>) -> Self {
+        Self::Passing(Trouble::passing(why))
+    }
+}
+
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        Self::Passing(error.to_string())
+        match certificate_problem(&error) {
+            Some((problem, hint)) => Self::Passing(Trouble::lasting(problem, hint)),
+            None => Self::passing(error.to_string()),
+        }
     }
 }
 
@@ -47,8 +59,12 @@ const WRONG_KEY: &str = "compare `shared_key` of the [[sink]] with that of the s
 
 impl Connection {
     /// Connects, and proves to each other that both ends know the key, where there is one.
-    pub(super) async fn open(settings: &FluentSettings, tls: Option<&TlsConnector>) -> Result<Self, Problem> {
-        let FluentSettings { host, port, shared_key, timeout: limit, .. } = settings;
+    pub(super) async fn open(
+        settings: &FluentSettings,
+        tls: Option<&TlsConnector>,
+        key: Option<&SecretValue>,
+    ) -> Result<Self, Problem> {
+        let FluentSettings { host, port, timeout: limit, .. } = settings;
         let stream = within(*limit, "connecting", async {
             let tcp = TcpStream::connect((host.as_str(), *port)).await?;
             tcp.set_nodelay(true)?;
@@ -58,14 +74,14 @@ impl Connection {
             Ok(Box::new(tls.connect(name, tcp).await?) as Box<dyn Stream>)
         });
         let mut connection = Self { stream: stream.await?, buffer: Vec::new() };
-        if let Some(key) = shared_key {
-            within(*limit, "asking for the shared key", connection.shake_hands(key)).await?;
+        if let Some(key) = key {
+            within(*limit, "asking for the shared key", connection.shake_hands(key.expose())).await?;
         }
         Ok(connection)
     }
 
     async fn shake_hands(&mut self, key: &str) -> Result<(), Problem> {
-        let no_helo = || Problem::Passing("it does not ask for a shared key".to_owned());
+        let no_helo = || Problem::passing("it does not ask for a shared key".to_owned());
         let helo = read(&mut self.stream, &mut self.buffer).await?;
         let [options, ..] = helo.after("HELO").ok_or_else(no_helo)? else { return Err(no_helo()) };
         let nonce = options.member("nonce").bytes();
@@ -75,7 +91,7 @@ impl Connection {
         let auth = options.member("auth").bytes();
         let password = if auth.is_empty() { String::new() } else { sha512(&[auth]) };
         let ping = ("PING", HOSTNAME, &salt, proof, "", password);
-        let ping = rmp_serde::to_vec(&ping).map_err(|error| Problem::Passing(error.to_string()))?;
+        let ping = rmp_serde::to_vec(&ping).map_err(|error| Problem::passing(error.to_string()))?;
         self.stream.write_all(&ping).await?;
         self.stream.flush().await?;
         let pong = read(&mut self.stream, &mut self.buffer).await?;
@@ -89,7 +105,7 @@ impl Connection {
                 Err(Problem::Lasting("it does not know the shared key itself".to_owned(), WRONG_KEY))
             }
             Some([_, reason, ..]) => Err(Problem::Lasting(format!("it refuses us: {}", reason.text()), WRONG_KEY)),
-            _ => Err(Problem::Passing("it answers what is no forward protocol".to_owned())),
+            _ => Err(Problem::passing("it answers what is no forward protocol".to_owned())),
         }
     }
 
@@ -105,20 +121,20 @@ impl Connection {
             if answer.member("ack").bytes() == chunk.as_bytes() {
                 return Ok(());
             }
-            Err(Problem::Passing("it acknowledges something else".to_owned()))
+            Err(Problem::passing("it acknowledges something else".to_owned()))
         })
         .await
     }
 }
 
 async fn within<T>(limit: Duration, what: &str, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    timeout(limit, work).await.map_err(|_| Problem::Passing(format!("{what} took longer than {limit:?}")))?
+    timeout(limit, work).await.map_err(|_| Problem::passing(format!("{what} took longer than {limit:?}")))?
 }
 
 /// A text of random letters.
 fn salt() -> Result<String, Problem> {
     let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
-        .map_err(|_| Problem::Passing("the system has no random numbers".to_owned()))?
+        .map_err(|_| Problem::passing("the system has no random numbers".to_owned()))?
         .expose();
     Ok(hex(&random))
 }

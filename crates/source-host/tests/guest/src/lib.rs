@@ -120,7 +120,7 @@ impl contract::Guest for Counter {
             Position::Range((since, until)) => (0, format!("&since={}&until={}", since.seconds, until.seconds)),
         };
         if let Some(misbehaviour) = config.misbehave {
-            misbehaviour.act(&config)?;
+            misbehaviour.act(&config, budget)?;
         }
         let max = if config.request { 1_000 } else { budget.max_events };
         let items = get(&config, after, max, &range)?;

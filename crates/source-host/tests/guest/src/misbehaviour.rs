@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use waki::bindings::wasi::clocks::monotonic_clock;
 
-use crate::contract::{Batch, Failure, Payload};
+use crate::contract::{Batch, Budget, Failure, Gap, GapCause, Instant, Payload};
 use crate::{Config, token};
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
@@ -71,10 +71,14 @@ pub(crate) enum Misbehaviour {
     LongCheckpoint,
     /// Hands over an event that nobody can tell from others.
     EmptyKey,
+    /// Hands over a gap with what it read.
+    Gap,
+    /// Needs ten requests for a poll.
+    ManyRequests,
 }
 
 impl Misbehaviour {
-    pub(crate) fn act(self, config: &Config) -> Result<(), Failure> {
+    pub(crate) fn act(self, config: &Config, budget: Budget) -> Result<(), Failure> {
         match self {
             Self::Spin => loop {
                 std::hint::spin_loop();
@@ -112,10 +116,26 @@ impl Misbehaviour {
             }
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
             Self::PlanForeign | Self::Stuck | Self::PlanNowhere => {}
-            Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey => {}
+            Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey | Self::Gap => {}
+            Self::ManyRequests if budget.max_requests < 10 => {
+                return Err(Failure::BudgetTooSmall(Budget { max_requests: 10, ..budget }));
+            }
+            Self::ManyRequests => {}
             smuggling => smuggling.smuggle(config)?,
         }
         Ok(())
+    }
+}
+
+fn gap() -> Gap {
+    Gap {
+        key: "counter:gap".to_owned(),
+        kind: "item".to_owned(),
+        since: Instant { seconds: 0, nanoseconds: 0 },
+        until: Instant { seconds: 1, nanoseconds: 0 },
+        cause: GapCause::Expired,
+        subject: None,
+        detail: "nobody has them any more".to_owned(),
     }
 }
 
@@ -129,6 +149,7 @@ impl Misbehaviour {
                 }
             }
             Self::LongCheckpoint => batch.checkpoint = "1".repeat(1_000),
+            Self::Gap => batch.gaps.push(gap()),
             Self::EmptyKey => batch.events.iter_mut().for_each(|event| event.key.clear()),
             _ => {}
         }
