@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
@@ -34,6 +34,10 @@ struct Used {
     paused: Option<Instant>,
 }
 
+/// The part that one source has in it, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Share(Arc<Quota>);
+
 /// Requests that one poll may make.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
@@ -48,26 +52,47 @@ enum Free {
 }
 
 impl Quota {
-    /// So many in any minute and in any hour; at least one each.
+    /// The fewest that are of use: one for a token, and one for an answer.
+    pub const LEAST: u32 = 2;
+
+    /// So many in any minute and in any hour; at least [`LEAST`](Self::LEAST) each.
     #[must_use]
     pub fn new(per_minute: u32, per_hour: u32) -> Self {
         Self {
-            per_minute: per_minute.max(1),
-            per_hour: per_hour.max(1),
+            per_minute: per_minute.max(Self::LEAST),
+            per_hour: per_hour.max(Self::LEAST),
             used: Mutex::default(),
             queue: tokio::sync::Mutex::default(),
         }
     }
 
     /// One more source has a share in it.
-    pub(crate) fn join(&self) {
+    pub(crate) fn join(self: &Arc<Self>) -> Share {
         self.used().sharers += 1;
+        Share(Arc::clone(self))
+    }
+
+    /// The most requests that one poll can ever have.
+    pub(crate) fn most(&self) -> u32 {
+        self.per_minute.min(self.per_hour)
+    }
+
+    /// Whether the service said not to come back yet.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.used().paused.is_some_and(|paused| paused > Instant::now())
     }
 
     /// Waits until a poll can begin: with `least` requests, or all there can ever be, and with at most `most`.
     ///
-    /// `told` hears how long the next look at what is free is away, where there is something to wait for.
-    pub(crate) async fn reserve(&self, least: u32, most: u32, told: impl Fn(Duration)) -> Reservation<'_> {
+    /// `told` hears how long the next look at what is free is away, where there is something to wait for. Where that is
+    /// further away than `patience`, it is the error.
+    pub(crate) async fn reserve(
+        &self,
+        least: u32,
+        most: u32,
+        patience: Option<Duration>,
+        told: impl Fn(Duration),
+    ) -> Result<Reservation<'_>, Duration> {
         let mut turn = pin!(self.queue.lock());
         // How long those before it wait is not known, so it is told again; its place it keeps.
         let mut length = Duration::ZERO;
@@ -81,10 +106,14 @@ impl Quota {
             }
         };
         loop {
-            match self.free(least.min(self.per_minute).min(self.per_hour), most) {
-                Free::Requests(requests) => return Reservation { quota: self, requests },
+            match self.free(least.min(self.most()), most) {
+                Free::Requests(requests) => return Ok(Reservation { quota: self, requests }),
                 Free::Until(instant) => {
-                    told(instant.saturating_duration_since(Instant::now()));
+                    let wait = instant.saturating_duration_since(Instant::now());
+                    if patience.is_some_and(|patience| wait > patience) {
+                        return Err(wait);
+                    }
+                    told(wait);
                     sleep_until(instant).await;
                 }
             }
@@ -133,6 +162,13 @@ impl Quota {
     }
 }
 
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut used = self.0.used();
+        used.sharers = used.sharers.saturating_sub(1);
+    }
+}
+
 impl Reservation<'_> {
     /// The poll made so many; the rest is free again.
     pub(crate) fn settle(self, made: u32) {
@@ -154,15 +190,17 @@ impl Drop for Reservation<'_> {
 mod tests {
     use super::*;
 
+    async fn reserve(quota: &Quota, least: u32, most: u32) -> Reservation<'_> {
+        quota.reserve(least, most, None, |_| {}).await.unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn no_minute_and_no_hour_has_more_requests_than_it_may() {
         let quota = Quota::new(10, 25);
-        quota.join();
         let begun = Instant::now();
         let mut made = Vec::new();
         for _ in 0..60 {
-            let reservation = quota.reserve(1, 1, |_| {}).await;
-            reservation.settle(1);
+            reserve(&quota, 1, 1).await.settle(1);
             made.push(begun.elapsed());
         }
         for (limit, span) in [(10, MINUTE), (25, HOUR)] {
@@ -174,17 +212,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sources_share_it_and_give_back_what_they_do_not_use() {
-        let quota = Quota::new(40, 1_000);
-        (0..4).for_each(|_| quota.join());
-        let first = quota.reserve(2, 50, |_| {}).await;
+        let quota = Arc::new(Quota::new(40, 1_000));
+        let _shares = [0; 4].map(|_| quota.join());
+        let first = reserve(&quota, 2, 50).await;
         assert_eq!(first.requests, 10);
         first.settle(1);
-        let others = [quota.reserve(2, 5, |_| {}).await, quota.reserve(30, 50, |_| {}).await];
+        let others = [reserve(&quota, 2, 5).await, reserve(&quota, 30, 50).await];
         assert_eq!(others.each_ref().map(|reserved| reserved.requests), [5, 30]);
         drop(others);
-        assert_eq!(quota.reserve(39, 50, |_| {}).await.requests, 39);
+        assert_eq!(reserve(&quota, 39, 50).await.requests, 39);
         // More than there can ever be is as much as there can ever be.
-        assert_eq!(quota.reserve(100, 100, |_| {}).await.requests, 40);
+        assert_eq!(reserve(&quota, 100, 100).await.requests, 40);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_source_had_is_for_the_others_once_it_has_ended() {
+        let quota = Arc::new(Quota::new(40, 1_000));
+        let mut shares = vec![quota.join(), quota.join(), quota.join(), quota.join()];
+        for expected in [10, 13, 20, 40] {
+            assert_eq!(reserve(&quota, 2, 50).await.requests, expected);
+            shares.pop();
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,8 +241,23 @@ mod tests {
         let begun = Instant::now();
         quota.pause(Duration::from_secs(30));
         quota.pause(Duration::from_secs(5));
-        drop(quota.reserve(1, 1, |_| {}).await);
+        assert!(quota.is_paused());
+        drop(reserve(&quota, 1, 1).await);
         assert_eq!(begun.elapsed().as_secs(), 30);
+        assert!(!quota.is_paused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_patience_for_a_minute_is_told_of_a_longer_wait() {
+        let quota = Quota::new(2, 2);
+        reserve(&quota, 2, 2).await.settle(2);
+        let refused = quota.reserve(2, 2, Some(MINUTE), |_| {}).await;
+        assert_eq!(refused.unwrap_err(), HOUR);
+        quota.pause(Duration::from_secs(30));
+        let begun = Instant::now();
+        let refused = quota.reserve(2, 2, Some(MINUTE), |_| {}).await;
+        // What is short is waited out, and then the long one is there.
+        assert_eq!((refused.unwrap_err(), begun.elapsed().as_secs()), (HOUR - Duration::from_secs(30), 30));
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,8 +266,8 @@ mod tests {
         quota.pause(Duration::from_secs(600));
         let (first, second) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
         let count = |told: &std::cell::Cell<u32>| told.set(told.get() + 1);
-        tokio::join!(async { drop(quota.reserve(1, 1, |_| count(&first)).await) }, async {
-            drop(quota.reserve(1, 1, |_| count(&second)).await)
+        tokio::join!(async { drop(quota.reserve(1, 1, None, |_| count(&first)).await) }, async {
+            drop(quota.reserve(1, 1, None, |_| count(&second)).await)
         },);
         assert_eq!(first.get(), 1, "it knows how long");
         assert!(second.get() >= 10, "{}", second.get());

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::bindings::{Batch, Budget, NextPoll, Position};
+use crate::bindings::{Batch, Budget, Delay, Failure, NextPoll, Position};
 use crate::observer::{self, Wait};
+use crate::quota::{Quota, Reservation, Share};
 use crate::sink::SinkError;
 use crate::source::Source;
 use deliveries::{Deliveries, Room};
@@ -30,8 +31,6 @@ pub use settle::{SharedSink, Sinks, share};
 const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(60);
 /// The longest wait that the host chooses by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// A token, and one answer.
-const LEAST_REQUESTS: u32 = 2;
 /// How often in a row an output may lose track of what it took.
 const UNSETTLED: u32 = 3;
 /// How long the outputs may take for what is under way when a run is told to stop.
@@ -74,6 +73,8 @@ pub struct Runner {
     lost: Backoff,
     unsettled: Backoff,
     requests: u64,
+    /// Of the requests that it has together with others, until it ends.
+    share: Option<Share>,
 }
 
 /// What to do after a poll.
@@ -98,15 +99,13 @@ impl Runner {
         if let Some(observer) = &options.observer {
             source.tell(&options.name, observer);
         }
-        if let Some(quota) = &options.quota {
-            quota.join();
-        }
+        let share = options.quota.as_ref().map(Quota::join);
         let settler = Settler::begin(store, sinks.into(), &options).await?;
         let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
         Ok(Self {
             source,
             budget: options.budget,
-            least_requests: LEAST_REQUESTS,
+            least_requests: Quota::LEAST,
             position: position(settler.checkpoint().cloned(), &options),
             deliveries: Deliveries::begin(settler, options.in_flight),
             options,
@@ -114,6 +113,7 @@ impl Runner {
             lost: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
             unsettled: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
             requests: 0,
+            share,
         })
     }
 
@@ -133,6 +133,7 @@ impl Runner {
     pub async fn run(&mut self, stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
         self.options.tell(&observer::Step::Began);
         let ended = self.go_on(stop).await;
+        self.share = None;
         self.options.tell(&match &ended {
             Ok(outcome) => observer::Step::Ended(*outcome),
             Err(error) => observer::Step::GaveUp(error),
@@ -181,29 +182,45 @@ impl Runner {
         let polling = async {
             // The poll waits until the outputs have room: this is all the back-pressure there is.
             let room = room.await?;
-            // What others have to give back is waited for before a turn is taken from them.
-            let reserved = match &options.quota {
-                Some(quota) => {
-                    let told = |wait| options.tell(&observer::Step::Waiting(Wait::Quota, wait));
-                    Some(quota.reserve(*least_requests, budget.max_requests, told).await)
+            let (reserved, _turn) = loop {
+                // What others have to give back is waited for before a turn is taken from them.
+                let reserved = match &options.quota {
+                    Some(quota) => Some(reserve(quota, *least_requests, budget.max_requests, options).await?),
+                    None => None,
+                };
+                let turn = options.turns.next().await;
+                // Another source may have been told to come back later while this one waited for its turn.
+                if !options.quota.as_ref().is_some_and(|quota| quota.is_paused()) {
+                    break (reserved, turn);
                 }
-                None => None,
             };
-            let _turn = options.turns.next().await;
             options.tell(&observer::Step::Polling);
             budget.max_requests = reserved.as_ref().map_or(budget.max_requests, |reserved| reserved.requests);
             let polled = source.poll(position, &budget).await;
             if let Some(reserved) = reserved {
                 reserved.settle(source.requests());
             }
+            // Before the turn goes to another one, which would ask at once.
+            if let (Ok(Err(Failure::Throttled(Delay { after: Some(after), .. }))), Some(quota)) =
+                (&polled, &options.quota)
+            {
+                quota.pause(Duration::from_nanos(*after));
+            }
             Ok::<_, RunError>((room, polled))
         };
         let polled = tokio::select! {
             biased;
             () = failed => None,
-            polled = polling => Some(polled?),
+            polled = polling => Some(polled),
         };
-        let Some((room, polled)) = polled else { return Err(self.deliveries.failure().await) };
+        let (room, polled) = match polled {
+            Some(Ok(polled)) => polled,
+            Some(Err(error)) => {
+                self.settle().await?;
+                return Err(error);
+            }
+            None => return Err(self.deliveries.failure().await),
+        };
         self.requests += u64::from(self.source.requests());
         match polled {
             Ok(Ok(batch)) => self.take(batch, room).await,
@@ -301,6 +318,17 @@ impl Runner {
         self.position = position(self.deliveries.go_back().await?, &self.options);
         Ok(wait)
     }
+}
+
+async fn reserve<'a>(
+    quota: &'a Quota,
+    least: u32,
+    most: u32,
+    options: &RunOptions,
+) -> Result<Reservation<'a>, RunError> {
+    let told = |wait| options.tell(&observer::Step::Waiting(Wait::Quota, wait));
+    let patience = options.once.then_some(LONGEST_WAIT_ONCE);
+    quota.reserve(least, most, patience, told).await.map_err(|wait| RunError::Quota { wait })
 }
 
 fn position(checkpoint: Option<String>, options: &RunOptions) -> Position {

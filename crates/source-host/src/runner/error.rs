@@ -38,6 +38,25 @@ pub enum RunError {
     #[error("the budget of a poll is too small: the component needs {} events, {} bytes, {} requests and {:?}", .0.max_events,
         .0.max_bytes, .0.max_requests, Duration::from_nanos(.0.max_duration))]
     Budget(Budget),
+    /// It needs more requests in one poll than its quota ever has.
+    #[error(
+        "a poll needs {needed} requests, and the quota that the source shares never has more than {most} at a time"
+    )]
+    Share {
+        /// What a poll needs.
+        needed: u32,
+        /// What it can have.
+        most: u32,
+    },
+    /// It would have to wait for its quota longer than a run to the end does.
+    #[error(
+        "no request can be made for {wait:?}: those that the source shares with others are used up, or their service wants \
+             none before"
+    )]
+    Quota {
+        /// Until some are free again.
+        wait: Duration,
+    },
     /// A request was refused by the policy.
     #[error("a request of the component was refused: {0}")]
     Denied(Denial),
@@ -107,7 +126,10 @@ impl RunError {
             Self::Config(_) => "correct what is named above in the [[source]]'s config",
             Self::Unauthenticated(_) => "check the credentials, and replace what has expired",
             Self::Forbidden(_) => "grant the permission that is named above, and consent to it as an administrator",
-            Self::Waiting { .. } => "start it again later, or run without --once, which waits as long as it takes",
+            Self::Share { .. } => "raise `per_minute` and `per_hour` of the [[quota]]",
+            Self::Waiting { .. } | Self::Quota { .. } => {
+                "start it again later, or run without --once, which waits as long as it takes"
+            }
             Self::Checkpoint(_) => {
                 "move the state away to start where the configuration says, or restore one from a backup"
             }

@@ -33,9 +33,6 @@ impl Runner {
         if let Some(missing) = self.source.missing_secret() {
             return self.wait_for_secret(missing);
         }
-        if let (Failure::Throttled(Delay { after: Some(after), .. }), Some(quota)) = (&failure, &self.options.quota) {
-            quota.pause(Duration::from_nanos(*after));
-        }
         match failure {
             Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
             Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
@@ -71,6 +68,11 @@ impl Runner {
     }
 
     fn raise_budget(&mut self, needed: Budget) -> Result<Step, RunError> {
+        if let Some(most) =
+            self.options.quota.as_ref().map(|quota| quota.most()).filter(|most| needed.max_requests > *most)
+        {
+            return Err(RunError::Share { needed: needed.max_requests, most });
+        }
         let now = self.budget;
         let raised = Budget {
             max_events: now.max_events.max(needed.max_events),

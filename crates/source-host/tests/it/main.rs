@@ -24,6 +24,7 @@ mod outcomes;
 mod pipes;
 mod process;
 mod proxy;
+mod quotas;
 mod secrets;
 mod server;
 mod service;

@@ -220,7 +220,10 @@ mod tests {
             ("[[sink]]\ntype = \"fluent\"\naddress = \"a\"\ntag = \"\"", "host.toml:4: an empty tag"),
             ("[[sink]]\ntype = \"fluent\"\naddress = \"a\"\nshared_key = {}", "host.toml:4: say where `shared_key`"),
             ("[[quota]]\nname = \"a\"", "host.toml:1: `per_minute` is missing here"),
-            ("[[quota]]\nname = \"a\"\nper_minute = 1", "host.toml:3: 1 is too little: at least 2"),
+            (
+                "[[quota]]\nname = \"a\"\nper_minute = 1",
+                "host.toml:3: per_minute = 1 is too little: a poll needs at least 2",
+            ),
             (
                 "[[quota]]\nname = \"contoso\"\nper_minute = 9\n[[source]]\nname = \"a\"\nquota = \"contso\"",
                 "host.toml:6: there is no quota `contso`; did you mean `contoso`?",

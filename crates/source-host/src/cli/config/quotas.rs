@@ -28,8 +28,20 @@ pub(super) fn quotas(raw: Vec<RawQuota>, problems: &mut Problems) -> Quotas {
         if let Some(message) = wrong_name(name.get_ref(), "quota") {
             problems.add(at.clone(), message);
         }
-        let per_minute = problems.at_least(Some(per_minute), 2, 0);
-        let per_hour = problems.at_least(per_hour, 2, per_minute.saturating_mul(60));
+        for (member, raw) in [("per_minute", Some(&per_minute)), ("per_hour", per_hour.as_ref())] {
+            if let Some(raw) = raw.filter(|raw| *raw.get_ref() < Quota::LEAST) {
+                problems.add(
+                    raw.span(),
+                    format!(
+                        "{member} = {} is too little: a poll needs at least {} requests, one for a token and one for an answer",
+                        raw.get_ref(),
+                        Quota::LEAST
+                    ),
+                );
+            }
+        }
+        let per_minute = per_minute.into_inner();
+        let per_hour = per_hour.map_or(per_minute.saturating_mul(60), Spanned::into_inner);
         let name = name.into_inner();
         if quotas.contains_key(&name) {
             problems.add(at, format!("there are two quotas of the name `{name}`"));
