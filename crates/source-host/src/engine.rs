@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::component::{Component, Precompiled};
 use crate::instance::State;
 use crate::outgoing;
+use crate::population::Population;
 
 /// How long a component computes before others get their turn.
 const TICK: Duration = Duration::from_millis(10);
@@ -29,6 +30,7 @@ struct Inner {
     engine: wasmtime::Engine,
     linker: Linker<State>,
     ticker: Ticker,
+    population: Arc<Population>,
 }
 
 /// Why a file is no component of this contract.
@@ -121,7 +123,8 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config)?;
         let linker = link(&engine)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker }) })
+        let population = Population::of_this_machine();
+        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, population }) })
     }
 
     /// Reads, checks and compiles a component; about a second of computing for each megabyte.
@@ -181,6 +184,11 @@ impl Engine {
 
     pub(crate) fn linker(&self) -> &Linker<State> {
         &self.inner.linker
+    }
+
+    /// All instances of its components.
+    pub(crate) fn population(&self) -> &Arc<Population> {
+        &self.inner.population
     }
 
     /// Keeps the ticker running while it lives.

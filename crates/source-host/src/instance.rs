@@ -1,6 +1,7 @@
 //! One isolated instance of a component.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,6 +20,7 @@ use crate::engine::Engine;
 use crate::hooks::Hooks;
 use crate::limits::{Limiter, Limits};
 use crate::policy::{Denial, Policy};
+use crate::population::Living;
 use crate::secrets::Vault;
 use crate::transport::Transport;
 
@@ -109,6 +111,12 @@ pub enum CallError {
         /// Where they part.
         reason: String,
     },
+    /// This machine has no memory left for it.
+    #[error("this machine gives no memory for an instance: {reason}")]
+    Exhausted {
+        /// What the system says.
+        reason: String,
+    },
     /// It was used after one of the above, or after a call that was dropped half-way.
     #[error("the instance is dead")]
     Dead,
@@ -132,6 +140,9 @@ impl CallError {
             Self::Contract { .. } => {
                 "rebuild the component against the package in wit/, or use the host that it was built for"
             }
+            Self::Exhausted { .. } => {
+                "give the host more memory, run fewer sources in it, or raise its limits: `ulimit -v`, and `sysctl vm.max_map_count`"
+            }
             Self::Dead => "make a fresh instance",
         }
     }
@@ -144,6 +155,7 @@ pub struct Instance {
     exports: SourceHost,
     limits: Limits,
     alive: bool,
+    _living: Living,
 }
 
 impl Instance {
@@ -171,6 +183,7 @@ impl Instance {
         clock: Arc<dyn Clock>,
         limits: &Limits,
     ) -> Result<Self, CallError> {
+        let living = component.engine().population().born();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let mut http = WasiHttpCtx::new();
@@ -189,7 +202,8 @@ impl Instance {
 
         let made = bounded(component.engine(), limits, component.pre().instantiate_async(&mut store)).await;
         let exports = settle(made, "instantiate", limits, &store)?;
-        Ok(Self { component: component.clone(), store, exports, limits: limits.clone(), alive: true })
+        let (component, limits) = (component.clone(), limits.clone());
+        Ok(Self { component, store, exports, limits, alive: true, _living: living })
     }
 
     /// What the component says of itself.
@@ -363,6 +377,9 @@ fn settle<T>(made: Bounded<T>, call: &'static str, limits: &Limits, store: &Stor
             }
             if reason == ResourceTableError::Full.to_string() || reason.contains("handle limit exceeded") {
                 return Err(CallError::Handles { call, limit: limits.handles });
+            }
+            if error.root_cause().is::<rustix::io::Errno>() || error.root_cause().is::<io::Error>() {
+                return Err(CallError::Exhausted { reason });
             }
             // What fails here without having run is the comparison of types, which waits for an instance.
             if call == "instantiate" && !error.is::<wasmtime::Trap>() {

@@ -36,6 +36,7 @@ mod observer;
 mod origin;
 mod outgoing;
 mod policy;
+mod population;
 mod quota;
 mod runner;
 mod secrets;

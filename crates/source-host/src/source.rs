@@ -149,10 +149,12 @@ impl Source {
         self.instance = None;
     }
 
-    /// Gives up what is large before a wait: an instance that grew beyond [`Limits::idle_memory_bytes`].
+    /// Gives up what is large before a wait: an instance that grew beyond [`Limits::idle_memory_bytes`], or any where the
+    /// machine cannot keep more of them.
     pub fn rest(&mut self) {
         let limit = self.parts.limits.idle_memory_bytes;
-        if self.instance.as_ref().is_some_and(|instance| instance.memory_bytes() > limit) {
+        let Some(instance) = &self.instance else { return };
+        if instance.memory_bytes() > limit || self.component.engine().population().is_crowded() {
             self.discard_instance();
         }
     }

@@ -230,6 +230,9 @@ fn io_error(what: &str, path: &Path, error: &io::Error) -> StateError {
             "let this user write there, or name another folder with --state"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+        _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            "each source holds a file open: raise the limit (`ulimit -Hn`, `LimitNOFILE=` of a service), or run fewer sources"
+        }
         _ => "name another folder with --state",
     };
     StateError::Io { message: format!("{what} {}: {error}", path.display()), hint: hint.to_owned() }

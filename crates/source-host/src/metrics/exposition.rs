@@ -92,7 +92,7 @@ pub(super) fn exposition(sources: &Sources, wall: Duration) -> String {
         |measured| measured.watermark.map(seconds),
     );
     out.one("source_host_watermark_age_seconds", "gauge", "How long ago the watermark is.", |measured| {
-        measured.watermark.map(|watermark| wall.as_secs_f64() - seconds(watermark))
+        measured.watermark.map(|watermark| (wall.as_secs_f64() - seconds(watermark)).max(0.0))
     });
     out.one(
         "source_host_lag_seconds",

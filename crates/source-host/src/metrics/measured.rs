@@ -150,6 +150,7 @@ impl Measured {
                     RunError::Sink(_) => self.failed("output", "failed"),
                     RunError::State(_) => self.failed("state", ""),
                     RunError::Denied(_) => self.failed("denied", ""),
+                    RunError::Quota { .. } | RunError::Share { .. } => self.failed("quota", ""),
                     _ => {}
                 }
                 self.enter(Phase::Failed(Ailment::of(error)), now);
@@ -169,7 +170,8 @@ impl Measured {
         }
         self.watermark = batch.watermark.or(self.watermark);
         let newest = batch.events.iter().filter_map(|event| event.visible).map(seconds).reduce(f64::max);
-        self.lag = newest.map(|newest| wall.as_secs_f64() - newest).or(self.lag);
+        // A clock that was set back makes nothing older than it is.
+        self.lag = newest.map(|newest| (wall.as_secs_f64() - newest).max(0.0)).or(self.lag);
     }
 
     fn failed(&mut self, kind: &'static str, code: &str) {
@@ -230,6 +232,7 @@ fn word(error: &CallError) -> &'static str {
         CallError::Copied { .. } => "copied",
         CallError::Handles { .. } => "handles",
         CallError::Contract { .. } => "contract",
+        CallError::Exhausted { .. } => "exhausted",
         CallError::Dead => "dead",
     }
 }

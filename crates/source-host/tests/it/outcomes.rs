@@ -143,3 +143,32 @@ fn an_output_that_cannot_be_written_leaves_the_checkpoint_where_it_was() {
     assert_eq!(setup.checkpoint(), None);
     setup.once(&["--out", "/dev/null"]).succeeded();
 }
+
+#[test]
+fn a_machine_that_gives_no_memory_is_told_as_that() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    // What an instance reserves of the address space is more than that.
+    let program = env!("CARGO_BIN_EXE_source-host");
+    let script = format!("ulimit -v 3000000; exec '{program}' check --config host.toml");
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(setup.path(".")).output().unwrap();
+    crate::setup::Ended::from(output).failed(
+        1,
+        &[
+            "source `counter`: this machine gives no memory for an instance: Cannot allocate memory",
+            "hint: give the host",
+        ],
+    );
+}
+
+#[test]
+fn too_many_open_files_are_told_with_the_limit_to_raise() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    let more: String = (0..60).map(|number| setup.source(&format!("s{number}"), &server.origin(), "")).collect();
+    setup.write("host.toml", &(setup.read("host.toml") + &more));
+    let program = env!("CARGO_BIN_EXE_source-host");
+    let script = format!("ulimit -n 50; exec '{program}' run --config host.toml --once");
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(setup.path(".")).output().unwrap();
+    crate::setup::Ended::from(output).failed(1, &["Too many open files", "hint: each source holds a file open"]);
+}
