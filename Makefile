@@ -44,8 +44,9 @@ simulate: ## runs the simulation, SEEDS=number of worlds
 fuzz: ## runs the fuzz targets, TARGET=name of one, TIME=seconds for each
 	@TIME=$(TIME) scripts/fuzz $(TARGET)
 
-bench: component ## measures the component against a native program and against curl with jq
-	@$(CARGO) run --locked --release --package bench
+bench: component ## measures the component, ONLY=speed, start, quiet, checkpoints or tenants for one part of it
+	@$(CARGO) build --locked --release --package bench --package source-host
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench $(if $(ONLY),--only $(ONLY))
 
 size:
 	@bytes=$$(wc -c <target/defender_source.wasm); [ $$bytes -le 350000 ] || { \

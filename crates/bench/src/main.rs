@@ -1,6 +1,6 @@
 //! Measures the component in its host against a native program of the same core, and against `curl | jq`.
 //!
-//! `bench` alone runs everything and prints a table. Each contestant is a process of its own, so that its CPU time and
+//! `bench` alone runs everything and prints a table, `bench --only SUITE` a part of it. Each contestant is a process of its own, so that its CPU time and
 //! its memory are its alone; so is the server. `docs/benchmarks.md` explains the method.
 
 mod checkpoints;
@@ -16,12 +16,13 @@ mod server;
 mod start;
 mod suite;
 mod table;
+mod tenants;
 mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 #[command(about = "Measures the component against a native program of the same core, and against curl and jq")]
@@ -44,6 +45,24 @@ pub(crate) struct Suite {
     /// How often each contestant runs, in turn
     #[arg(long, default_value_t = 7)]
     rounds: u32,
+    /// One suite alone; may be given several times
+    #[arg(long, value_enum)]
+    only: Vec<Chosen>,
+}
+
+/// A suite, and the tables that it makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Chosen {
+    /// Speed and peak of memory, beside a native program and curl with jq
+    Speed,
+    /// Size and start
+    Start,
+    /// A poll that finds nothing
+    Quiet,
+    /// Checkpoints at a full ring
+    Checkpoints,
+    /// 1, 100 and 5,000 sources in one process
+    Tenants,
 }
 
 #[derive(Subcommand)]

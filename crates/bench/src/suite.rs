@@ -3,13 +3,14 @@
 use anyhow::Context as _;
 use defender_core::tick::{TICKS_PER_SECOND, Tick};
 
-use crate::Suite;
 use crate::contest::{self, Contest, complete, ratio};
 use crate::process::{self, Server};
 use crate::quiet::Both;
 use crate::sample::{Sample, median};
 use crate::start::Start;
 use crate::table::{Figure, Table};
+use crate::tenants;
+use crate::{Chosen, Suite};
 
 const HOUR: i64 = 3_600 * TICKS_PER_SECOND;
 const MINUTE: i64 = 60 * TICKS_PER_SECOND;
@@ -20,11 +21,32 @@ const FEW: u32 = 1_000;
 const SMALL_BATCH: u32 = 100;
 const MEBIBYTE: f64 = 1_048_576.0;
 
-/// Measures everything and prints it.
+/// Measures what was chosen, or everything, and prints it.
 pub(crate) fn run(suite: &Suite) -> anyhow::Result<()> {
     let size = std::fs::metadata(&suite.component)
         .with_context(|| format!("cannot read {}: `make component` builds it", suite.component.display()))?
         .len();
+    let past = Tick::parse("2024-01-01T10:00:00Z").context("the fixture's time is no time")?;
+    let is_chosen = |suite_of: Chosen| suite.only.is_empty() || suite.only.contains(&suite_of);
+    if is_chosen(Chosen::Speed) {
+        speed_and_memory(suite, past)?;
+    }
+    if is_chosen(Chosen::Start) {
+        print!("{}", start(&process::run("start", &suite.component)?, size));
+    }
+    if is_chosen(Chosen::Quiet) {
+        print!("{}", quiet(&process::run("quiet", &suite.component)?));
+    }
+    if is_chosen(Chosen::Checkpoints) {
+        print!("{}", checkpoints(suite)?);
+    }
+    if is_chosen(Chosen::Tenants) {
+        print!("{}", tenants::run(&suite.component, &Server::start(0, past, HOUR)?)?);
+    }
+    Ok(())
+}
+
+fn speed_and_memory(suite: &Suite, past: Tick) -> anyhow::Result<()> {
     let missing = contest::missing();
     if !missing.is_empty() {
         eprintln!(
@@ -32,8 +54,6 @@ pub(crate) fn run(suite: &Suite) -> anyhow::Result<()> {
             missing.join(", ")
         );
     }
-    let past = Tick::parse("2024-01-01T10:00:00Z").context("the fixture's time is no time")?;
-
     let server = Server::start(suite.detections, past, HOUR)?;
     let folder = tempfile::tempdir()?;
     // Made by the cache itself, which trusts no folder that others can look into.
@@ -47,11 +67,6 @@ pub(crate) fn run(suite: &Suite) -> anyhow::Result<()> {
     let few =
         (0..MEMORY_ROUNDS).map(|_| complete(server.run("component", &suite.component, &["--cache", cache])?, FEW));
     print!("{}", memory(&few.collect::<anyhow::Result<Vec<_>>>()?, &contest, suite));
-    drop(server);
-
-    print!("{}", start(&process::run("start", &suite.component)?, size));
-    print!("{}", quiet(&process::run("quiet", &suite.component)?));
-    print!("{}", checkpoints(suite)?);
     Ok(())
 }
 
