@@ -4,6 +4,11 @@
 //! recording alone: nothing ever reaches the network. The [`Report`] holds what came out, and [`Report::findings`] says
 //! where that is not what the scenario expects.
 //!
+//! [`record`] makes such a recording, by running a component against its service. Its secrets are replaced before anything
+//! is written.
+//!
+//! [`scenarios!`] makes a test of each folder, for `cargo test`.
+//!
 //! [`Server`] puts the same recording behind plain HTTP on the loopback interface, for hosts with a clock of their own.
 
 mod body;
@@ -15,15 +20,21 @@ mod drive;
 mod expectation;
 mod finding;
 mod page;
+mod record;
 mod report;
 mod run;
+mod scrub;
 mod server;
+mod suite;
 mod timeline;
 mod transport;
 
 pub use expectation::{UpdateError, update};
 pub use finding::Finding;
 pub use page::{Replayed, page};
+pub use record::{RecordError, RecordOptions, RecordStep, Recording, Watcher, record};
 pub use report::Report;
 pub use run::replay;
+pub use scrub::Redaction;
 pub use server::Server;
+pub use suite::Suite;

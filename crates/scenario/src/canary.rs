@@ -40,9 +40,13 @@ pub const SECRET_MEMBERS: [&str; 25] = [
 /// A secret shorter than this would be found in an output by chance, so it cannot be looked for.
 pub(crate) const SHORTEST_SECRET: usize = 8;
 
-/// Whether values of this name are never shown.
+/// Whether values of this name are never shown. `clientSecret` and `client-secret` are `client_secret`.
 pub fn is_secret(name: &str) -> bool {
-    SECRET_MEMBERS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+    let plain = |name: &str| -> Vec<u8> {
+        name.bytes().filter(|byte| !b"-_".contains(byte)).map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    let name = plain(name);
+    SECRET_MEMBERS.iter().any(|secret| plain(secret) == name)
 }
 
 /// The secrets of a scenario.

@@ -128,6 +128,9 @@ fn is_harmless(name: &str, text: &str) -> bool {
     let value = match name.as_str() {
         // What else is said of a cookie is no secret.
         "set-cookie" => text.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |pair| pair.1),
+        "cookie" => {
+            return text.split("; ").all(|pair| is_harmless("", pair.split_once('=').map_or(pair, |pair| pair.1)));
+        }
         _ if name.ends_with("authorization") => match text.split_once(' ') {
             Some((scheme, credential)) if scheme.eq_ignore_ascii_case("Basic") => {
                 let decoded = STANDARD.decode(credential).unwrap_or_default();

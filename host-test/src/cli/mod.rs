@@ -1,6 +1,7 @@
 //! The command line: arguments, output and exit status, and nothing else.
 
 mod component;
+mod record;
 mod replay;
 mod serve;
 
@@ -24,6 +25,13 @@ enum Command {
     #[command(after_help = "Events go to stdout as NDJSON, everything else to stderr.\n\
         Exit status: 0 as expected, 1 not as expected, 2 wrong usage, scenario or configuration.")]
     Replay(replay::Args),
+    /// Run a source against its service and record what they say to each other as a scenario, without its secrets.
+    #[command(
+        after_help = "Nothing is written before the end, and then without credentials, tokens and cookies. Ctrl-C ends the \
+        recording after the poll that is under way.\n\
+        Exit status: 0 recorded, 1 recorded but it does not replay, or the component failed; 2 wrong usage or configuration."
+    )]
+    Record(record::Args),
     /// Serve a scenario's answers over plain HTTP on 127.0.0.1, for hosts with a clock of their own.
     #[command(after_help = "The base URL goes to stdout; it stands in for every recorded origin.\n\
         Requests that nothing answers get a 404 and are explained on stderr.")]
@@ -46,6 +54,12 @@ struct Refusal {
     hint: Option<String>,
 }
 
+impl Refusal {
+    fn new(message: impl ToString, hint: impl ToString) -> Self {
+        Self { message: message.to_string(), hint: Some(hint.to_string()) }
+    }
+}
+
 impl From<UnusableScenario> for Refusal {
     fn from(error: UnusableScenario) -> Self {
         // Each of its sentences has a hint of its own.
@@ -59,6 +73,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let ended = match args.command {
         Command::Replay(args) => replay::run(&args, &mut Output::default()),
+        Command::Record(args) => record::run(args),
         Command::Serve(args) => serve::run(&args),
     };
     let status = ended.unwrap_or_else(|refusal| {
@@ -69,6 +84,11 @@ pub fn main() -> ExitCode {
         Status::Unusable
     });
     ExitCode::from(status as u8)
+}
+
+/// Indents every line.
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Says something on stderr; where nobody listens there is nobody to tell.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use scenario::Scenario;
 use source_host::Component;
 
-use super::{Output, Refusal, Status, component, say};
+use super::{Output, Refusal, Status, component, indented, say};
 use crate::{Finding, Replayed, Report, page, replay, update};
 
 #[derive(Debug, clap::Args)]
@@ -115,8 +115,4 @@ fn tell(scenario: &Scenario, report: &Report, findings: &[Finding], args: &Args)
             component.unwrap_or_default()
         ));
     }
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -87,8 +87,12 @@ pub(crate) struct Ended {
 
 /// Runs the program.
 pub(crate) fn host_test(args: &[&str]) -> Ended {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_host-test")).args(args).env_clear().output().unwrap();
+    ended(Command::new(env!("CARGO_BIN_EXE_host-test")).args(args).env_clear())
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     Ended {
         status: status.code().unwrap(),
         stdout: String::from_utf8(stdout).unwrap(),

@@ -1,0 +1,3 @@
+//! Every scenario of the project through the built component, a test each.
+
+host_test::scenarios!("scenarios", component = "../target/defender_source.wasm");
