@@ -44,7 +44,7 @@ pub use interaction::{Answer, Interaction, RecordedRequest, Times};
 pub use nearest::nearest;
 pub use outcome::{FailureOutcome, NextOutcome, NoticeOutcome, Outcome, PollOutcome, time_text};
 pub use pattern::Pattern;
-pub use placeholder::{PLACEHOLDER_WORDS, guid_placeholder, is_placeholder, placeholder};
+pub use placeholder::{PLACEHOLDER_WORDS, guid_placeholder, is_made, is_placeholder, placeholder};
 pub use problem::{Problem, UnusableScenario};
 pub use replay::{Mismatch, Order, Replay, Unused};
 pub use request::{Address, Request, decode_form};

@@ -13,6 +13,14 @@ pub fn is_placeholder(text: &str) -> bool {
     PLACEHOLDER_WORDS.iter().any(|word| text.contains(word)) || text.starts_with(GUID)
 }
 
+/// Whether a text is what [`placeholder`] or [`guid_placeholder`] makes. That it holds one of [`PLACEHOLDER_WORDS`] is not
+/// enough where a value is known to be a secret: a password may be called after a canary.
+pub fn is_made(text: &str) -> bool {
+    let is_number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    let made = text.strip_prefix("redacted-").and_then(|rest| rest.rsplit_once('-'));
+    made.is_some_and(|(_, number)| is_number(number)) || text.starts_with(GUID)
+}
+
 /// The placeholder of the secret with this number among those of its kind, such as `redacted-client-secret-1`: text of
 /// `[a-z0-9-]`, which looks the same in every encoding.
 pub fn placeholder(kind: &str, number: usize) -> String {
@@ -41,6 +49,10 @@ mod tests {
     fn a_placeholder_says_that_it_is_one_and_a_real_secret_does_not() {
         for text in [&placeholder("client_secret", 1), &guid_placeholder(300), "eyJ0.eyJ1.Canary-signature"] {
             assert!(is_placeholder(text), "{text}");
+        }
+        assert!(is_made(&placeholder("client_secret", 1)) && is_made(&guid_placeholder(300)));
+        for text in ["Canary-Wharf-1", "redacted", "redacted-", "redacted-by-hand", "x-redacted-1"] {
+            assert!(!is_made(text), "{text}");
         }
         for text in ["", "aB38Q~x1", "0f6f1a8e-3c1d-4d0b-9a5e-5f0c7b1d2e43"] {
             assert!(!is_placeholder(text), "{text}");

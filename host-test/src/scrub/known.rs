@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scenario::{guid_placeholder, is_placeholder, placeholder};
+use scenario::{guid_placeholder, is_made, placeholder};
 
 use super::token;
 
@@ -61,7 +61,7 @@ impl Known {
     }
 
     fn learn(&mut self, what: &str, value: &str, given: bool) -> String {
-        if value.is_empty() || is_placeholder(value) {
+        if value.is_empty() || is_made(value) {
             return value.to_owned();
         }
         if let Some(place) = self.places.get(value) {
