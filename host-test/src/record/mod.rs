@@ -8,6 +8,7 @@ mod exchange;
 mod pace;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -241,7 +242,7 @@ fn settings(source: &ConfiguredSource, options: &RecordOptions) -> Settings {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let starts =
         DateTime::from_timestamp_millis(i64::try_from(now.as_millis()).unwrap_or_default()).unwrap_or_default();
-    let origins: Vec<String> = source
+    let origins: BTreeSet<String> = source
         .plan
         .origins
         .iter()
@@ -254,7 +255,7 @@ fn settings(source: &ConfiguredSource, options: &RecordOptions) -> Settings {
         from: format!(
             "Recorded by host-test record at {} from {}; secrets are replaced.",
             starts.format("%Y-%m-%dT%H:%M:%SZ"),
-            origins.join(" and ")
+            origins.into_iter().collect::<Vec<_>>().join(" and ")
         ),
         starts,
         position: options.position.clone(),
