@@ -14,11 +14,11 @@ const STRIKES: u32 = 3;
 
 impl Machine {
     pub(super) fn token_transport_failed(&mut self, failure: &TransportFailure) {
-        self.failing = Some(transport_failure(failure, &self.config.token_endpoint.host, &self.config));
+        self.failing = Some(transport_failure(failure, &self.config.token_endpoint.url, &self.config));
     }
 
     pub(super) fn transport_failed(&mut self, ask: &Ask, failure: &TransportFailure) {
-        let mut told = transport_failure(failure, &self.config.api_endpoint.host, &self.config);
+        let mut told = transport_failure(failure, &self.config.api_endpoint.url, &self.config);
         self.redact(&mut told, None);
         match failure.kind {
             TransportFailureKind::Timeout | TransportFailureKind::TooLarge | TransportFailureKind::Broken => {

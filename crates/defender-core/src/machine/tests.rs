@@ -2,6 +2,7 @@
 
 mod bounds;
 mod caps;
+mod endpoints;
 mod full_ring;
 mod held;
 mod pages;
