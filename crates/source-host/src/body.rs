@@ -51,6 +51,12 @@ impl Body for GuardedBody {
                 this.armed = false;
                 this.read = this.read.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
                 if this.read > this.limit {
+                    // A component is told that the body broke off, and no more.
+                    tracing::warn!(
+                        hint = "if such an answer is meant to be read, raise `max_answer_bytes` under [host]",
+                        "an answer has more than {} bytes, and is given up",
+                        this.limit
+                    );
                     return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(this.limit)))));
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -63,7 +69,14 @@ impl Body for GuardedBody {
                     this.armed = true;
                 }
                 match this.stalled.as_mut().poll(cx) {
-                    Poll::Ready(()) => Poll::Ready(Some(Err(Error::ConnectionReadTimeout))),
+                    Poll::Ready(()) => {
+                        tracing::warn!(
+                            hint = "if the service is that slow, raise `between_bytes_timeout` under [host]",
+                            "an answer stopped half-way for {:?}, and is given up",
+                            this.between_bytes
+                        );
+                        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+                    }
                     Poll::Pending => Poll::Pending,
                 }
             }

@@ -100,6 +100,23 @@ async fn ten_gigabytes_end_at_the_cap_while_they_are_read() {
     assert_eq!(error, CallError::Memory { call: "poll", limit: 16 << 20 });
 }
 
+#[test]
+fn an_answer_that_is_given_up_is_told_with_the_limit_to_raise() {
+    let server = Server::start();
+    server.grow_to(1);
+    let setup = Setup::new(&server, "");
+    setup.prepend("[host]\nmax_answer_bytes = 100000\nbetween_bytes_timeout = \"PT0.1S\"");
+    server.next_answer(endless("content-length: 10737418240\r\n", b"", &[b' '; 1 << 16]));
+    server.next_answer(Answer::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()));
+    let said = setup.once(&[]).succeeded().stderr;
+    for (what, member) in [
+        ("an answer has more than 100000 bytes, and is given up", "`max_answer_bytes` under [host]"),
+        ("an answer stopped half-way for 100ms, and is given up", "`between_bytes_timeout` under [host]"),
+    ] {
+        assert!(said.lines().any(|line| line.contains(what) && line.contains(member)), "no `{what}` in {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_bomb_of_gzip_is_measured_by_what_comes_out() {
     // A member of 1 MiB of zeros, which is a thousandth of that; a stream of gzip may have any number of them.
