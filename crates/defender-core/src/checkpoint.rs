@@ -409,10 +409,32 @@ mod tests {
 
     #[test]
     fn values_that_contradict_each_other_are_corrupt_whatever_their_checksum() {
-        let backwards = State { cursor: Tick::MIN, ..state() };
-        assert_eq!(code(&backwards.to_text()), "checkpoint.corrupt");
-        let no_length = State { length: 0, ..state() };
-        assert_eq!(code(&no_length.to_text()), "checkpoint.corrupt");
+        let round = state().round.unwrap();
+        for contradiction in [
+            State { cursor: Tick::MIN, ..state() },
+            State { length: 0, ..state() },
+            State { cap: Some(0), ..state() },
+            State { bound: Some(state().start), ..state() },
+            State { round: Some(Round { end: round.at, ..round }), ..state() },
+            State { round: Some(Round { end: round.until.plus(1), ..round }), ..state() },
+        ] {
+            assert_eq!(code(&contradiction.to_text()), "checkpoint.corrupt", "{contradiction:?}");
+        }
+    }
+
+    #[test]
+    fn the_least_values_that_do_not_contradict_each_other_are_read() {
+        let round = state().round.unwrap();
+        let least = State {
+            cursor: state().start,
+            length: 1,
+            grain: 1,
+            cap: Some(1),
+            bound: Some(state().start.plus(1)),
+            round: Some(Round { at: round.until.minus(1), end: round.until, ..round }),
+            ..state()
+        };
+        assert_eq!(State::from_text(&least.to_text(), &least.identity).unwrap().to_text(), least.to_text());
     }
 
     #[test]
@@ -432,6 +454,7 @@ mod tests {
             ("\"cap\":5000", "\"cap\":5000,\"cap\":5000"),
             ("\"cap\":5000", "\"cup\":5000"),
             ("\"frozen\":true", "\"frozen\":1"),
+            ("\"grain\":4", "\"grain\":0"),
             ("\"start\":\"2026", "\"start\":\"then\",\"start\":\"2026"),
             ("\"start\":\"2026-01-01", "\"start\":\"2026-01-32"),
             ("\"round\":{", "\"round\":{\"more\":1,"),

@@ -5,6 +5,9 @@ use crate::config::{Config, Start};
 use crate::ring::Ring;
 use crate::tick::{Tick, Ticks};
 
+#[cfg(test)]
+mod tests;
+
 /// How often a slice fails before its neighbour is tried. One more in `failures` means that the neighbour was read.
 pub(crate) const PATIENCE: u32 = 3;
 

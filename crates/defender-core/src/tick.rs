@@ -30,15 +30,15 @@ impl Tick {
     pub const MAX: Self = Self(253_402_300_800 * TICKS_PER_SECOND - 1);
 
     /// Reads a stamp with 0 to 9 fractional digits, with `T` or a blank between date and time, with a zone or without
-    /// one (then UTC). Digits beyond the seventh are dropped.
+    /// one (then UTC). Digits beyond the seventh are dropped. What its zone puts before [`Tick::MIN`] or behind [`Tick::MAX`]
+    /// is that bound.
     ///
     /// Source: bodies of the service carry 5 and 7 digits, its neighbours 0 to 7, some without a zone.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let zoned = DateTime::parse_from_rfc3339(text);
         let zoned = zoned.or_else(|_| DateTime::parse_from_rfc3339(&(text.to_owned() + "Z"))).ok()?;
-        let tick = Self::from_datetime(zoned.to_utc());
-        (Self::MIN <= tick && tick <= Self::MAX).then_some(tick)
+        Some(Self::from_datetime(zoned.to_utc()))
     }
 
     /// The tick that holds an instant given as seconds and nanoseconds since 1970, kept between [`Tick::MIN`] and
@@ -119,6 +119,8 @@ mod tests {
             ("2016-09-12T02:00:00.123456789Z", "2016-09-12T02:00:00.1234567Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.0000000Z"),
             ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999Z"),
+            ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00.0000000Z"),
+            ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59.9999999Z"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -163,7 +163,7 @@ impl Machine {
 
 /// A short range at some distance from the slice. Each turn goes farther away, after the slice and before it by turns,
 /// since what makes the slice fail may reach beyond it.
-fn neighbour(round: Round, turns: u32, limit: Option<u32>) -> Ask {
+pub(super) fn neighbour(round: Round, turns: u32, limit: Option<u32>) -> Ask {
     let Round { until, at, end } = round;
     let distance = if turns < 2 { APART } else { NEIGHBOUR.saturating_mul(1 << turns.min(24)) };
     let (before, after) = (at.minus(distance), end.plus(distance));

@@ -48,3 +48,26 @@ fn see(edge: &mut Option<Edge>, at: Tick, key: u64, is_beyond: impl Fn(Tick, Tic
         _ => *edge = Some(Edge { at, keys: vec![key] }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_all_rows_at_both_ends_are_kept_and_no_others() {
+        let mut edges = Edges::default();
+        assert_eq!(edges.span(), None);
+        for (at, key) in [(5, 1), (3, 2), (4, 3), (7, 4), (3, 5), (7, 6), (6, 7)] {
+            edges.see(Tick(at), key);
+        }
+        assert_eq!(edges.span(), Some((Tick(3), Tick(7))));
+        assert_eq!((1..=7).filter(|key| edges.contain(*key)).collect::<Vec<_>>(), [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn no_more_keys_of_one_tick_are_kept_than_their_number_allows() {
+        let mut edges = Edges::default();
+        (0..=MAX_KEYS as u64).for_each(|key| edges.see(Tick(3), key));
+        assert!(edges.contain(MAX_KEYS as u64 - 1) && !edges.contain(MAX_KEYS as u64));
+    }
+}

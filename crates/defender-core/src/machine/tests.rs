@@ -5,7 +5,10 @@ mod caps;
 mod endpoints;
 mod full_ring;
 mod held;
+mod margins;
+mod neighbour;
 mod pages;
+mod resume;
 mod start;
 
 use super::*;
