@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check component guests hosts foreign-hosts simulate fuzz bench format lint docs layers size deny clean
+.PHONY: help run test check component guests hosts foreign-hosts simulate fuzz mutants bench format lint docs layers size deny clean
 
 CARGO := scripts/cargo
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
@@ -43,6 +43,9 @@ simulate: ## runs the simulation, SEEDS=number of worlds
 
 fuzz: ## runs the fuzz targets, TARGET=name of one, TIME=seconds for each
 	@TIME=$(TIME) scripts/fuzz $(TARGET)
+
+mutants: ## tries every small change of the code that decides, ONLY=text in its name: prints those that no test notices
+	@$(CARGO) run --locked --bin mutants -- $(if $(ONLY),--only '$(ONLY)')
 
 bench: component ## measures the component, ONLY=speed, start, quiet, checkpoints or tenants for one part of it
 	@$(CARGO) build --locked --release --package bench --package source-host
