@@ -31,6 +31,8 @@ component: ## builds the component, target/defender_source.wasm
 
 guests: ## builds the small components that the hosts are tested against
 	@scripts/component counter-source
+	@scripts/component honest-source
+	@scripts/component breaker-source
 
 hosts: ## builds source-host and host-test, into target/debug
 	@$(CARGO) build --locked
@@ -60,7 +62,7 @@ format:
 
 lint:
 	@$(CARGO) clippy --locked --all-targets -- -D warnings
-	@scripts/wasm-cargo clippy -p defender-source -p counter-source -- -D warnings
+	@scripts/wasm-cargo clippy -p defender-source -p counter-source -p honest-source -p breaker-source -- -D warnings
 
 docs:
 	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps

@@ -133,9 +133,8 @@ impl Drive<'_> {
                 (convert::batch(&batch), Some(batch.checkpoint), self.after_batch(&batch.next, number))
             }
             Err(failure) => {
-                let (checkpoint, wait) = taught(&failure);
-                let step = wait.map_or(Step::Over, |wait| self.unless_over(wait, number));
-                (convert::failure(&failure), checkpoint, step)
+                let step = wait_after(&failure).map_or(Step::Over, |wait| self.unless_over(wait, number));
+                (convert::failure(&failure), taught(&failure).map(str::to_owned), step)
             }
         };
         taken.outcome.polls.push(PollOutcome { at, requests, ..outcome });
@@ -161,17 +160,25 @@ impl Drive<'_> {
     }
 }
 
-/// What a failure left to store, and how long to wait where it passes by itself.
-fn taught(failure: &Failure) -> (Option<String>, Option<Duration>) {
+/// How long to wait after a failure that passes by itself.
+pub(crate) fn wait_after(failure: &Failure) -> Option<Duration> {
     match failure {
         Failure::Throttled(delay) | Failure::Unavailable(delay) => {
-            (delay.fault.checkpoint.clone(), Some(delay.after.map_or(DEFAULT_WAIT, Duration::from_nanos)))
+            Some(delay.after.map_or(DEFAULT_WAIT, Duration::from_nanos))
         }
+        _ => None,
+    }
+}
+
+/// What a failure left to store.
+pub(crate) fn taught(failure: &Failure) -> Option<&str> {
+    match failure {
+        Failure::Throttled(delay) | Failure::Unavailable(delay) => delay.fault.checkpoint.as_deref(),
         Failure::Unauthenticated(fault)
         | Failure::Forbidden(fault)
         | Failure::Rejected(fault)
         | Failure::UnusableCheckpoint(fault)
-        | Failure::Internal(fault) => (fault.checkpoint.clone(), None),
-        Failure::InvalidConfig(_) | Failure::BudgetTooSmall(_) => (None, None),
+        | Failure::Internal(fault) => fault.checkpoint.as_deref(),
+        Failure::InvalidConfig(_) | Failure::BudgetTooSmall(_) => None,
     }
 }

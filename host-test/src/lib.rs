@@ -14,11 +14,13 @@
 mod body;
 pub mod cli;
 mod clock;
+mod conform;
 mod convert;
 mod diff;
 mod drive;
 mod expectation;
 mod finding;
+mod junit;
 mod page;
 mod record;
 mod report;
@@ -29,8 +31,10 @@ mod suite;
 mod timeline;
 mod transport;
 
+pub use conform::{Break, Law, State, Verdict, conform};
 pub use expectation::{UpdateError, update};
 pub use finding::Finding;
+pub use junit::junit;
 pub use page::{Replayed, page};
 pub use record::{RecordError, RecordOptions, RecordStep, Recording, Watcher, record};
 pub use report::Report;

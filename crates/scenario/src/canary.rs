@@ -75,6 +75,15 @@ impl Canaries {
         canaries
     }
 
+    /// These and one more, which is left out where it is too short to be looked for.
+    #[must_use]
+    pub fn and(mut self, origin: &str, secret: &str) -> Self {
+        if secret.len() >= SHORTEST_SECRET {
+            self.add(origin.to_owned(), secret);
+        }
+        self
+    }
+
     /// Where in the scenario the first secret that `output` shows comes from, if it shows one: as it is, or encoded as
     /// JSON or a form would have it.
     pub fn find(&self, output: &[u8]) -> Option<&str> {

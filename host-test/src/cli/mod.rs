@@ -1,6 +1,7 @@
 //! The command line: arguments, output and exit status, and nothing else.
 
 mod component;
+mod conform;
 mod record;
 mod replay;
 mod serve;
@@ -32,6 +33,10 @@ enum Command {
         Exit status: 0 recorded, 1 recorded but it does not replay, or the component failed; 2 wrong usage or configuration."
     )]
     Record(record::Args),
+    /// Check the laws of the contract for any component, by scenarios that were recorded for it.
+    #[command(after_help = "What is broken goes to stdout, with where, what was expected and what to do.\n\
+        Exit status: 0 all laws are kept, 1 one is broken, 2 wrong usage or scenario.")]
+    Conform(conform::Args),
     /// Serve a scenario's answers over plain HTTP on 127.0.0.1, for hosts with a clock of their own.
     #[command(after_help = "The base URL goes to stdout; it stands in for every recorded origin.\n\
         Requests that nothing answers get a 404 and are explained on stderr.")]
@@ -74,6 +79,7 @@ pub fn main() -> ExitCode {
     let ended = match args.command {
         Command::Replay(args) => replay::run(&args, &mut Output::default()),
         Command::Record(args) => record::run(args),
+        Command::Conform(args) => conform::run(&args, &mut Output::default()),
         Command::Serve(args) => serve::run(&args),
     };
     let status = ended.unwrap_or_else(|refusal| {

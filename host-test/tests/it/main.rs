@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot unwrap fails it")]
 
 mod cli;
+mod conform;
 mod examples;
 mod folder;
 mod microsoft_page;
