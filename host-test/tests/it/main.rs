@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot unwrap fails it")]
 
+mod ci;
 mod cli;
 mod conform;
 mod examples;
