@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use host_test::{Break, State, Verdict, conform};
+use host_test::{Break, Law, State, Verdict, conform};
 use scenario::Scenario;
 use source_host::{Component, Engine, Limits};
 use tempfile::TempDir;
@@ -273,4 +273,15 @@ fn a_law_that_is_not_checked_says_why() {
     let unchecked: Vec<_> = verdict.laws.iter().filter(|(_, state)| matches!(state, State::NotChecked(_))).collect();
     let [(law, State::NotChecked(reason))] = unchecked[..] else { panic!("{unchecked:?}") };
     assert_eq!((law.id(), reason.as_str()), ("upgrade", "no older component was named with --previous"));
+}
+
+#[test]
+fn the_page_on_conformance_has_a_row_for_each_law_and_shows_what_is_said() {
+    let page = include_str!("../../../docs/conformance.md");
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(rows, Law::ALL.map(Law::id));
+    let (honest, items) = (built("honest_source.wasm"), items());
+    let ended = host_test(&["conform", "--component", honest.to_str().unwrap(), items.to_str().unwrap()]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert!(page.contains(&ended.stdout), "{}", ended.stdout);
 }
