@@ -38,7 +38,7 @@ pub use junit::junit;
 pub use page::{Replayed, page};
 pub use record::{RecordError, RecordOptions, RecordStep, Recording, Watcher, record};
 pub use report::Report;
-pub use run::replay;
+pub use run::{replay, replay_within};
 pub use scrub::Redaction;
 pub use server::Server;
 pub use suite::Suite;

@@ -21,9 +21,18 @@ use crate::transport::RecordedTransport;
 ///
 /// The machine gives no runtime.
 pub fn replay(scenario: &Scenario, component: &Component) -> std::io::Result<Report> {
+    replay_within(scenario, component, &Limits::default())
+}
+
+/// Replays a scenario through a component that may use so much, as [`replay`] does with the live host's defaults.
+///
+/// # Errors
+///
+/// The machine gives no runtime.
+pub fn replay_within(scenario: &Scenario, component: &Component, limits: &Limits) -> std::io::Result<Report> {
     let runtime = paused()?;
     // The clock has to be made where time is paused.
-    Ok(runtime.block_on(async { Run::new(scenario).through(component).await }))
+    Ok(runtime.block_on(async { Run::new(scenario, limits).through(component).await }))
 }
 
 /// A runtime whose clock stands still while anything is computed, and jumps to the next timer where nothing is.
@@ -33,16 +42,18 @@ pub(crate) fn paused() -> std::io::Result<tokio::runtime::Runtime> {
 
 struct Run<'s> {
     scenario: &'s Scenario,
+    limits: &'s Limits,
     clock: Arc<VirtualClock>,
     transport: Arc<RecordedTransport>,
     taken: Taken,
 }
 
 impl<'s> Run<'s> {
-    fn new(scenario: &'s Scenario) -> Self {
+    fn new(scenario: &'s Scenario, limits: &'s Limits) -> Self {
         let chunks = scenario.settings.faults.chunks.clone();
         Self {
             scenario,
+            limits,
             clock: Arc::new(VirtualClock::starting_at(scenario.settings.starts)),
             transport: Arc::new(RecordedTransport::new(Arc::clone(&scenario.traffic), Order::Strict, chunks)),
             taken: Taken::default(),
@@ -69,7 +80,7 @@ impl<'s> Run<'s> {
     }
 
     async fn polls(&mut self, component: &Component) -> Result<(), Finding> {
-        let limits = Limits::default();
+        let limits = self.limits.clone();
         let config = self.scenario.config.clone();
         let plan = match Source::plan(component, &config, &limits).await.map_err(|error| lost(&error))? {
             Ok(plan) => plan,
@@ -128,5 +139,17 @@ fn look_for_leaks(scenario: &Scenario, report: &mut Report) {
 }
 
 fn lost(error: &CallError) -> Finding {
-    Finding::Broken { message: error.to_string(), hint: error.hint() }
+    let hint = match error {
+        CallError::Cpu { .. } => {
+            "find out what it computes; if it is meant to, allow more with --cpu-time, and `cpu_time` in the live host"
+        }
+        CallError::Memory { .. } => {
+            "let it hold less; or allow more with --memory-bytes, and `memory_bytes` in the live host"
+        }
+        CallError::Deadline { .. } => {
+            "let it give up sooner; or allow more with --call-timeout, and `call_timeout` in the live host"
+        }
+        _ => error.hint(),
+    };
+    Finding::Broken { message: error.to_string(), hint }
 }

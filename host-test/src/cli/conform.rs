@@ -2,12 +2,11 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use scenario::{Scenario, parse_duration};
-use source_host::{Component, Engine, Limits, LoadError};
+use scenario::Scenario;
+use source_host::{Component, Engine, LoadError};
 
-use super::{Output, Refusal, Status, say};
+use super::{Output, Refusal, Status, limits, say};
 use crate::conform::{Break, Law, State, Verdict, conform};
 use crate::junit::junit;
 
@@ -25,16 +24,8 @@ pub(super) struct Args {
     /// Write what was checked as JUnit XML: a suite a scenario, a case a law. An existing file is replaced.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// How long one call may compute, as an ISO 8601 duration; the live host's `cpu_time`.
-    #[arg(long, value_name = "DURATION", default_value = "PT60S", value_parser = duration)]
-    cpu_time: Duration,
-    /// Linear memory of an instance, in bytes; the live host's `memory_bytes`.
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().memory_bytes)]
-    memory_bytes: usize,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).filter(|length| !length.is_zero()).ok_or_else(|| "write one such as PT5S".to_owned())
+    #[command(flatten)]
+    limits: limits::LimitArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
@@ -47,7 +38,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
     })?;
     let previous = args.previous.as_deref().map(|file| engine.load(file).map_err(|error| unusable(&error)));
     let previous = previous.transpose()?;
-    let limits = Limits { cpu: args.cpu_time, memory_bytes: args.memory_bytes, ..Limits::default() };
+    let limits = args.limits.limits();
     let paint = Paint { colour: io::stdout().is_terminal() };
     let verdicts = match load(&engine, &args.component)? {
         Loaded::Source(component) => {

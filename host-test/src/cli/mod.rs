@@ -2,6 +2,7 @@
 
 mod component;
 mod conform;
+mod limits;
 mod record;
 mod replay;
 mod serve;

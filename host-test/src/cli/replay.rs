@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use scenario::Scenario;
 use source_host::Component;
 
-use super::{Output, Refusal, Status, component, indented, say};
-use crate::{Finding, Replayed, Report, page, replay, update};
+use super::{Output, Refusal, Status, component, indented, limits, say};
+use crate::{Finding, Replayed, Report, page, replay_within, update};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,6 +23,8 @@ pub(super) struct Args {
     /// existing file is replaced.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
@@ -73,7 +75,7 @@ fn one(
     args: &Args,
     output: &mut Output,
 ) -> Result<(Status, Report, Vec<Finding>), Refusal> {
-    let report = replay(scenario, component).map_err(|error| Refusal {
+    let report = replay_within(scenario, component, &args.limits.limits()).map_err(|error| Refusal {
         message: format!("no runtime: {error}"),
         hint: Some("free some memory or file handles".to_owned()),
     })?;

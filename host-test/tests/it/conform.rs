@@ -58,7 +58,9 @@ fn breaking(what: &str) -> (TempDir, PathBuf) {
 
 fn verdict(component: &Component, previous: Option<&Component>, what: &str) -> Verdict {
     let (_root, folder) = breaking(what);
-    let limits = Limits { cpu: Duration::from_millis(300), ..Limits::default() };
+    // Only what never ends has to be waited for.
+    let cpu = if what == "spin" { Duration::from_secs(1) } else { Limits::default().cpu };
+    let limits = Limits { cpu, ..Limits::default() };
     conform(&Scenario::load(&folder).unwrap(), component, previous, &limits).unwrap()
 }
 
@@ -109,7 +111,7 @@ fn each_broken_law_is_found_and_no_other() {
         ("plan-asks", &["plan-pure"], "while it planned: expected no request, found 3"),
         ("unplanned", &["plan-origins", "budget"], "https://elsewhere.example is not among the origins"),
         ("trap", &["returns"], "expected a batch or a failure; the component trapped in `poll`"),
-        ("spin", &["returns"], "the component computed for more than 300ms in `poll`"),
+        ("spin", &["returns"], "the component computed for more than 1s in `poll`"),
         ("grow", &["returns"], "the component wanted more than its 64 MiB of memory in `poll`"),
         ("wait", &["returns"], "the component did not return from `poll` within 300s"),
         ("too-many-events", &["recorded", "budget"], "expected at most 2 events, found 3"),
@@ -284,4 +286,24 @@ fn the_page_on_conformance_has_a_row_for_each_law_and_shows_what_is_said() {
     let ended = host_test(&["conform", "--component", honest.to_str().unwrap(), items.to_str().unwrap()]);
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(page.contains(&ended.stdout), "{}", ended.stdout);
+}
+
+#[test]
+fn a_replay_of_what_never_ends_ends_with_a_sentence() {
+    let file = built("breaker_source.wasm");
+    for (what, told) in [
+        ("spin", "the component computed for more than 1s in `poll`\n    hint: find out what it computes"),
+        ("grow", "the component wanted more than its 8 MiB of memory in `poll`\n    hint: let it hold less"),
+        ("wait", "the component did not return from `poll` within 7s\n    hint: let it give up sooner"),
+        ("trap", "the component trapped in `poll`: "),
+    ] {
+        let (_root, folder) = breaking(what);
+        let cpu_time = if what == "spin" { "PT1S" } else { "PT60S" };
+        let limits = ["--cpu-time", cpu_time, "--memory-bytes", "8388608", "--call-timeout", "PT7S"];
+        let mut args = vec!["replay", folder.to_str().unwrap(), "--component", file.to_str().unwrap()];
+        args.extend(limits);
+        let ended = host_test(&args);
+        assert_eq!(ended.status, 1, "{what}: {}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{what}: {}", ended.stderr);
+    }
 }
