@@ -21,6 +21,8 @@ pub struct Entry {
 pub enum Kind {
     /// The operator replaces a credential.
     Credential,
+    /// The same, and the hint is about a client secret: with another credential, that one's remedy is said instead.
+    ClientSecret,
     /// The operator corrects the member of the configuration at this JSON Pointer.
     Config(&'static str),
     /// Somebody who administers the tenant permits it.
@@ -49,6 +51,8 @@ const CHECK_CLIENT: &str =
     "Copy the 'Application (client) ID' from the app registration into `client_id`, and check `tenant_id`.";
 const CHECK_CLOUD: &str = "Set `cloud` to the one that the tenant lives in.";
 const CHECK_TENANT: &str = "Copy the 'Directory (tenant) ID' from the app registration's overview into `tenant_id`.";
+const CHECK_FEDERATED: &str = "Compare issuer, subject and audience under 'Federated credentials' of the app \
+    registration; a new one takes some minutes.";
 const LOG_IN_AGAIN: &str = "Log in again and store the new refresh token.";
 const NEW_SECRET: &str =
     "Create a client secret under 'Certificates & secrets' of the app registration and store its value.";
@@ -63,7 +67,19 @@ const fn entry(code: u32, kind: Kind, meaning: &'static str, hint: &'static str)
 /// Every code that has a section in `docs/errors.md`, in ascending order.
 pub const CATALOGUE: &[Entry] = &[
     entry(50001, AUDIENCE, "the audience is not the URI of any resource", CHECK_AUDIENCE),
-    entry(50012, Kind::Credential, "the credential is not valid", NEW_SECRET),
+    entry(50012, Kind::ClientSecret, "the credential is not valid", NEW_SECRET),
+    entry(
+        50013,
+        Kind::Credential,
+        "the assertion is not valid",
+        "Make a new assertion, or check that the host's clock is right and that the file holds a token that has not expired.",
+    ),
+    entry(
+        50027,
+        Kind::Credential,
+        "the assertion is malformed, or lacks a claim",
+        "Check that the host fills in the placeholder, and that what it sends is one whole JWT.",
+    ),
     entry(50033, Kind::Transient, "the service has a passing error", WAIT),
     entry(
         50034,
@@ -105,7 +121,7 @@ pub const CATALOGUE: &[Entry] = &[
         "Have an administrator grant consent under 'API permissions' of the app registration.",
     ),
     entry(70001, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
-    entry(70002, Kind::Credential, "the credential is not valid", NEW_SECRET),
+    entry(70002, Kind::ClientSecret, "the credential is not valid", NEW_SECRET),
     entry(70008, Kind::Credential, "the refresh token has expired", LOG_IN_AGAIN),
     entry(70011, AUDIENCE, "the scope is not valid", CHECK_AUDIENCE),
     entry(70016, Kind::Transient, "nobody has finished the login yet", "Finish the login in the browser."),
@@ -115,8 +131,7 @@ pub const CATALOGUE: &[Entry] = &[
         70021,
         Kind::Credential,
         "no federated credential of the application matches the issuer and subject of the assertion",
-        "Compare issuer, subject and audience under 'Federated credentials' of the app registration; a new one takes \
-         some minutes.",
+        CHECK_FEDERATED,
     ),
     entry(
         90002,
@@ -134,12 +149,60 @@ pub const CATALOGUE: &[Entry] = &[
     entry(500011, AUDIENCE, "the tenant has no service principal for the audience", CHECK_AUDIENCE),
     entry(700016, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
     entry(
+        700021,
+        CLIENT,
+        "the assertion names another application than `client_id`",
+        "Make the assertion with this `client_id` as `iss` and `sub`, or correct `client_id`.",
+    ),
+    entry(
+        700023,
+        Kind::Credential,
+        "the audience of the assertion is not this tenant's token endpoint",
+        "Make the assertion with the URL of the token endpoint as `aud`; check `tenant_id`, `cloud` and `endpoints.token`.",
+    ),
+    entry(
+        700024,
+        Kind::Credential,
+        "the assertion is not valid yet, or not any more",
+        "Set the clock of the host; a ready-made assertion or a federated token has to be replaced before it expires.",
+    ),
+    entry(
+        700025,
+        Kind::Credential,
+        "the application is a public client, which has no credential",
+        "Set 'Allow public client flows' to 'No' under 'Authentication' of the app registration, or check `client_id`.",
+    ),
+    entry(
         700027,
         Kind::Credential,
-        "the signature of the client assertion is not valid",
+        "the signature of the assertion is not valid, or the app registration does not know its certificate",
         "Upload the certificate that signs the assertion to the app registration, and check its expiry.",
     ),
+    entry(
+        700030,
+        Kind::Credential,
+        "the subject of the certificate is not authorized",
+        "Use a certificate with a subject name that the app registration lists, or upload this one there.",
+    ),
     entry(700082, Kind::Credential, "the refresh token was not used for 90 days and has expired", LOG_IN_AGAIN),
+    entry(
+        700211,
+        Kind::Credential,
+        "no federated credential of the application has the issuer of the assertion",
+        CHECK_FEDERATED,
+    ),
+    entry(
+        700212,
+        Kind::Credential,
+        "no federated credential of the application has the audience of the assertion",
+        CHECK_FEDERATED,
+    ),
+    entry(
+        700213,
+        Kind::Credential,
+        "no federated credential of the application has the subject of the assertion",
+        CHECK_FEDERATED,
+    ),
     entry(900023, TENANT, "the tenant is neither a GUID nor a domain name", CHECK_TENANT),
     entry(900144, Kind::Request, "a field of the request is missing", REPORT),
     entry(900382, CLOUD, "this cloud may not issue tokens for an application of another", CHECK_CLOUD),
@@ -164,13 +227,13 @@ pub const CATALOGUE: &[Entry] = &[
     ),
     entry(
         7000215,
-        Kind::Credential,
+        Kind::ClientSecret,
         "the client secret is wrong",
         "Store the secret's value, not its ID; a secret made a moment ago may take a minute to be known.",
     ),
-    entry(7000216, Kind::Credential, "the request holds no credential", NO_SECRET),
-    entry(7000218, Kind::Credential, "the request holds no credential", NO_SECRET),
-    entry(7000222, Kind::Credential, "the client secret has expired", NEW_SECRET),
+    entry(7000216, Kind::ClientSecret, "the request holds no credential", NO_SECRET),
+    entry(7000218, Kind::ClientSecret, "the request holds no credential", NO_SECRET),
+    entry(7000222, Kind::ClientSecret, "the client secret has expired", NEW_SECRET),
     entry(9001023, TENANT, "client credentials are not served at an endpoint for all tenants", CHECK_TENANT),
     entry(9002313, Kind::Request, "the request is malformed", REPORT),
 ];

@@ -70,7 +70,7 @@ impl Failure {
 }
 
 /// What any answer of the detections endpoint other than 200 means. A 401 is the final one: the caller has already
-/// tried a fresh token.
+/// tried a fresh token, where it can ask for one.
 pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Config) -> Failure {
     let (host, tenant) = (&config.api_endpoint.host, &config.tenant_id);
     let (said, target) = said(head, body_start, config);
@@ -87,6 +87,15 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
         |what: &str, hint: &str, section: &str| fault(format!("http.status-{status}"), what.to_owned(), hint, section);
     let delayed = |fault| Delay { after: head.retry_after(now.wall), fault };
     match status {
+        401 if config.credential.access_token().is_some() => Failure::Unauthenticated(coded(
+            &format!(
+                "refused the access token of the configuration: it has expired, is not for tenant {tenant} or not for the \
+                 audience {}, or the request is malformed, which the service answers alike",
+                config.audience
+            ),
+            config.credential.kind().remedy(),
+            "httpstatus-401",
+        )),
         401 => Failure::Unauthenticated(coded(
             &format!(
                 "refused a fresh token that {} issued to tenant {tenant} for the audience {}: the token is not valid \
@@ -150,7 +159,7 @@ pub fn not_detections(head: &ResponseHead, start: &[u8], config: &Config) -> Fai
             "The detections endpoint {} answered HTTP {} with something other than detections: {}.",
             config.api_endpoint.host,
             head.status,
-            excerpt(head.header("content-type"), start, &[&config.client_secret])
+            excerpt(head.header("content-type"), start, &[config.credential.secret()])
         ),
         hint: Some(see(
             "A proxy's page is the usual culprit: let this host through it; then check `endpoints.api`.",
@@ -225,7 +234,7 @@ pub(crate) fn see(hint: &str, section: &str) -> String {
 /// The id that the body names, or else the one of the headers, fit to be shown.
 pub(crate) fn request_id(in_body: Option<&str>, head: &ResponseHead, config: &Config) -> Option<String> {
     let id = in_body.map(str::to_owned).or_else(|| head.request_id())?;
-    let id = one_line(&redact(&id, &[&config.client_secret]));
+    let id = one_line(&redact(&id, &[config.credential.secret()]));
     // Known ids have 36 characters.
     Some(id.chars().take(100).collect::<String>()).filter(|id| !id.is_empty())
 }
@@ -238,14 +247,14 @@ pub(crate) fn redirect_target(head: &ResponseHead, config: &Config) -> String {
     let Some((scheme, rest)) = location.split_once("//") else { return "another path of its own".into() };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    quote(&format!("{scheme}//{host}"), &[&config.client_secret])
+    quote(&format!("{scheme}//{host}"), &[config.credential.secret()])
 }
 
 /// What the service said, fit to be quoted, and the request id that it named.
 ///
 /// Source of the envelope `{"error": {"code", "message", "target"}}`: Microsoft Learn, "Common REST API error codes".
 fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<String>) {
-    let secrets = [&config.client_secret];
+    let secrets = [config.credential.secret()];
     if let Ok(value) = Node::read(body) {
         let member = |name: &str| value.get("error")?.get(name)?.as_text();
         let mut said = String::new();

@@ -3,8 +3,8 @@
 
 use crate::config::duration::{Iso, MINUTE};
 use crate::config::{
-    Config, Endpoint, Filters, OLD_SIEM_AUDIENCE, Printer, SIEM_AUDIENCE, SingleRequest, Start, is_guid,
-    is_known_api_host, is_known_login_host,
+    Config, CredentialKind, Endpoint, Filters, OLD_SIEM_AUDIENCE, Printer, SIEM_AUDIENCE, SingleRequest, Start,
+    is_guid, is_known_api_host, is_known_login_host,
 };
 use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
 
@@ -15,18 +15,26 @@ const SHORT_OVERLAP: i64 = 15 * MINUTE;
 const MANY_REQUESTS: i64 = 50;
 
 impl Config {
-    /// The origins, the use of the secret, the identity, the configuration with its defaults, and the notes. The codes
+    /// The origins, the use of the credential, the identity, the configuration with its defaults, and the notes. The codes
     /// of the notes begin with `plan.`.
     pub fn plan(&self) -> AccessPlan {
-        AccessPlan {
-            origins: vec![origin(&self.token_endpoint, "token"), origin(&self.api_endpoint, "api")],
-            secrets: vec![SecretUse {
-                pointer: "/client_secret",
+        let (mut origins, mut secrets) = (Vec::new(), Vec::new());
+        let credential = self.credential.kind();
+        // An access token needs no token endpoint. The contract cannot say of it that it is a bearer as it is.
+        if let Some(form_field) = credential.form_field() {
+            origins.push(origin(&self.token_endpoint, "token"));
+            secrets.push(SecretUse {
+                pointer: credential.pointer(),
                 origin: 0,
-                form_field: "client_secret",
+                form_field,
                 captures: vec!["access_token"],
                 bearer_at: vec![1],
-            }],
+            });
+        }
+        origins.push(origin(&self.api_endpoint, "api"));
+        AccessPlan {
+            origins,
+            secrets,
             identity: self.identity(),
             accepts: Vec::new(),
             effective_config: self.effective(),
@@ -34,7 +42,7 @@ impl Config {
         }
     }
 
-    /// The configuration with every default written out and without its secret. With the secret put back it reads as
+    /// The configuration with every default written out and without its credential. With that put back it reads as
     /// the same configuration.
     fn effective(&self) -> String {
         let mut json = Printer::new();
@@ -89,10 +97,12 @@ impl Config {
             }
         };
         add(true, &SIEM_DEPRECATED, "");
-        add(is_guid(self.client_secret.expose()), &CLIENT_SECRET_IS_AN_ID, "");
+        let (kind, value) = (self.credential.kind(), self.credential.secret().expose());
+        add(kind == CredentialKind::ClientSecret && is_guid(value), &CLIENT_SECRET_IS_AN_ID, "");
+        add(kind == CredentialKind::AccessToken, &ACCESS_TOKEN, "");
         add(self.client_id == self.tenant_id, &CLIENT_IS_TENANT, "");
         let (token, api) = (&self.token_endpoint.host, &self.api_endpoint.host);
-        add(!is_known_login_host(token), &TOKEN_HOST, token);
+        add(kind != CredentialKind::AccessToken && !is_known_login_host(token), &TOKEN_HOST, token);
         add(!is_known_api_host(api), &API_HOST, api);
         let known = [SIEM_AUDIENCE, OLD_SIEM_AUDIENCE].contains(&self.audience.trim_end_matches('/'));
         add(!known, &AUDIENCE, "");
@@ -147,6 +157,14 @@ static CLIENT_SECRET_IS_AN_ID: Note = Note {
     hint: "Copy the column Value of the secret. It is shown only once: make a new secret if it is gone.",
 };
 
+static ACCESS_TOKEN: Note = Note {
+    level: Level::Warning,
+    code: "plan.access-token",
+    pointer: "/access_token",
+    message: "`access_token` is not renewed: the source ends when it expires, after about an hour.",
+    hint: "Use another credential for a source that runs on.",
+};
+
 static CLIENT_IS_TENANT: Note = Note {
     level: Level::Warning,
     code: "plan.client-is-tenant",
@@ -159,7 +177,7 @@ static TOKEN_HOST: Note = Note {
     level: Level::Warning,
     code: "plan.token-host",
     pointer: "/endpoints/token",
-    message: "The client secret is sent to {}, which is not a sign-in host of Microsoft.",
+    message: "The credential is sent to {}, which is not a sign-in host of Microsoft.",
     hint: "Make sure that this host is yours, or leave `endpoints.token` out.",
 };
 
@@ -256,7 +274,11 @@ mod tests {
         let text = format!(
             r#"{{"tenant_id": "contoso.example", "client_id": "0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f", "api": "siem",
             {}{changes}}}"#,
-            if changes.contains("client_secret") { "" } else { r#""client_secret": "hush~hush~hush""# }
+            if CredentialKind::ALL.iter().any(|kind| changes.contains(kind.name())) {
+                ""
+            } else {
+                r#""client_secret": "hush~hush~hush""#
+            }
         );
         let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
         let plan = config.plan();
@@ -282,6 +304,21 @@ mod tests {
         assert_eq!((&secret.captures[..], &secret.bearer_at[..]), (&["access_token"][..], &[1][..]));
         assert_eq!(plan.identity, "microsoft-defender/siem/contoso.example");
         assert!(plan.accepts.is_empty());
+    }
+
+    #[test]
+    fn an_assertion_goes_where_a_client_secret_goes_and_an_access_token_needs_the_api_alone() {
+        for kind in [CredentialKind::Certificate, CredentialKind::FederatedToken, CredentialKind::ClientAssertion] {
+            let (_, plan) = planned(&format!(r#""{}": "placeholder", "region": "eu""#, kind.name()));
+            let secret = &plan.secrets[0];
+            assert_eq!((secret.pointer, secret.origin, secret.form_field), (kind.pointer(), 0, "client_assertion"));
+            assert_eq!((&secret.captures[..], &secret.bearer_at[..]), (&["access_token"][..], &[1][..]));
+        }
+        let (_, plan) =
+            planned(r#""access_token": "a.b.c", "region": "eu", "endpoints": {"token": "https://a.example/t"}"#);
+        assert!(plan.secrets.is_empty());
+        assert_eq!(plan.origins.iter().map(|origin| origin.purpose).collect::<Vec<_>>(), ["api"]);
+        assert!(plan.notes.iter().all(|note| note.code != "plan.token-host"), "{:?}", plan.notes);
     }
 
     #[test]
@@ -342,6 +379,7 @@ mod tests {
                 r#""client_secret": "c2c97daa-9f6a-47a5-9a0d-1d1e1f202122", "region": "eu""#,
                 "plan.client-secret-is-an-id",
             ),
+            (r#""access_token": "eyJ.eyJ.sig", "region": "eu""#, "plan.access-token"),
             (r#", "region": "eu", "start": "now""#, "plan.start-now"),
             (r#", "region": "eu", "overlap": "PT10M""#, "plan.short-overlap"),
             (r#", "region": "eu", "overlap": "P3D""#, "plan.many-requests"),

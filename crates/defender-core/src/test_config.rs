@@ -1,7 +1,8 @@
 //! A configuration for tests that are about something else than configurations.
 
-use crate::config::{Cloud, Config, Endpoint, Filters, Format, Region, Start, TokenVersion};
-use crate::secret::Secret;
+use crate::config::{
+    Cloud, Config, Credential, CredentialKind, Endpoint, Filters, Format, Region, Start, TokenVersion,
+};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 
 /// The secret of [`config`]. It must show up nowhere but in the form of a token request.
@@ -12,7 +13,7 @@ pub(crate) fn config() -> Config {
     Config {
         tenant_id: "contoso.example".to_owned(),
         client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
-        client_secret: Secret::new(CANARY),
+        credential: Credential::new(CredentialKind::ClientSecret, CANARY),
         cloud: Cloud::Commercial,
         region: Some(Region::Eu),
         token_version: TokenVersion::V1,

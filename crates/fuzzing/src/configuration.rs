@@ -1,6 +1,6 @@
 //! Configurations.
 
-use defender_core::config::Config;
+use defender_core::config::{Config, CredentialKind};
 use defender_core::contract::{Budget, Position};
 use defender_core::tick::{Now, Tick};
 use defender_core::{Machine, Output};
@@ -33,20 +33,24 @@ pub fn configuration(data: &[u8]) -> Reached {
     };
     let mut reached = Reached::from(["valid"]);
     reached.insert(if config.request.is_some() { "request" } else { "running" });
+    let kind = config.credential.kind();
+    reached.insert(kind.name());
     let plan = config.plan();
-    let secret = Value::from(config.client_secret.expose());
+    let secret = Value::from(config.credential.secret().expose());
     if secret_is_one_value(&text) {
         canary::check(&plan);
         canary::check(&config);
     }
-    let with_secret = plan.effective_config.replacen('{', &format!("{{\"client_secret\":{secret},"), 1);
+    let with_secret = plan.effective_config.replacen('{', &format!("{{\"{}\":{secret},", kind.name()), 1);
     assert_eq!(Config::parse(&with_secret).as_ref(), Ok(&config), "{with_secret}");
     assert_eq!(plan.identity, config.identity());
     for origin in &plan.origins {
         assert!(origin.scheme == "https" || (origin.scheme == "http" && is_loopback(&origin.host)), "{origin:?}");
         assert!(!origin.host.is_empty() && !origin.host.contains(['/', '@', '?', '#', '\\', ' ']), "{origin:?}");
     }
-    let origin = format!("{}://{}", config.token_endpoint.scheme, config.token_endpoint.host);
+    assert_eq!(plan.secrets.is_empty(), kind == CredentialKind::AccessToken);
+    // The token endpoint, unless there is a token.
+    let origin = format!("{}://{}", plan.origins[0].scheme, plan.origins[0].host);
     let now = Now { wall: Tick::parse("2026-01-01T12:00:00Z").unwrap_or_default(), monotonic: 0 };
     let budget = Budget { max_events: 1, max_bytes: 1, max_requests: 2, max_duration: 1 };
     let mut machine = Machine::new(config, &Position::Resume(None)).expect("a valid configuration makes a machine");
@@ -71,6 +75,7 @@ fn secret_is_one_value(text: &str) -> bool {
     let quoted = Value::from(canary::SECRET).to_string();
     let whole = text.matches(quoted.as_str()).count();
     let Ok(Value::Object(members)) = serde_json::from_str(text) else { return text.matches("kanarie9Q").count() == 0 };
-    let is_secret = members.get("client_secret").and_then(Value::as_str) == Some(canary::SECRET);
+    let is_whole = |kind: &CredentialKind| members.get(kind.name()).and_then(Value::as_str) == Some(canary::SECRET);
+    let is_secret = CredentialKind::ALL.iter().any(is_whole);
     whole == text.matches("kanarie9Q").count() && (is_secret && whole == 1 || whole == 0) && !text.contains("sijsje7T")
 }

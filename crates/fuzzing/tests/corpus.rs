@@ -66,7 +66,9 @@ fn checkpoints_are_read_back_or_refused() {
 
 #[test]
 fn configurations_mean_what_their_plan_says() {
-    replay(fuzzing::configuration, inputs("configuration"), &["refused", "request", "running", "valid"]);
+    let credentials = ["access_token", "certificate", "client_assertion", "client_secret", "federated_token"];
+    let reached = [&["refused", "request", "running", "valid"][..], &credentials].concat();
+    replay(fuzzing::configuration, inputs("configuration"), &reached);
 }
 
 #[test]

@@ -113,10 +113,41 @@ pub(super) static MEMBERS: &[Member] = &[
     member(
         "client_secret",
         Kind::Secret,
-        Need::Required,
-        "The value of a client secret of that application, or a placeholder that the host replaces.",
+        Need::Optional,
+        "The value of a client secret of that application, or a placeholder that the host replaces. One credential is \
+         required: this, or one of the four that follow.",
     )
     .example("placeholder-of-the-host"),
+    member(
+        "certificate",
+        Kind::Secret,
+        Need::Optional,
+        "A placeholder that the host replaces by an assertion, signed with the key of the application's certificate for \
+         each token request. Never the certificate or its key.",
+    )
+    .example("placeholder-of-the-host"),
+    member(
+        "federated_token",
+        Kind::Secret,
+        Need::Optional,
+        "A placeholder that the host replaces by the token of another issuer that the application trusts (workload \
+         identity federation), or such a token.",
+    )
+    .example("placeholder-of-the-host"),
+    member(
+        "client_assertion",
+        Kind::Secret,
+        Need::Optional,
+        "A signed assertion (JWT) that proves the application, or a placeholder that the host replaces.",
+    )
+    .example("placeholder-of-the-host"),
+    member(
+        "access_token",
+        Kind::Secret,
+        Need::Optional,
+        "An access token for the API. None is asked for then, and the source ends when this one is refused.",
+    )
+    .example("header.claims.signature"),
     member("api", Kind::Choice(&["siem"]), Need::Required, "Which API is read: siem, the SIEM (detections) API, is the only one yet. To be written down, so that an API that \
          Microsoft is retiring is never used unknowingly.")
         .example("siem"),
@@ -314,15 +345,9 @@ const fn texts(name: &'static str, need: Need, about: &'static str, example: &'s
     member(name, Kind::Texts, need, about).example(example)
 }
 
-const USE_SECRET: &str = "Use `client_secret` instead.";
-
 /// Members that a later version knows, and what to do until then.
 pub(super) static LATER: &[(&str, &str)] = &[
-    ("certificate", USE_SECRET),
-    ("federated_token", USE_SECRET),
-    ("refresh_token", USE_SECRET),
-    ("client_assertion", USE_SECRET),
-    ("access_token", USE_SECRET),
+    ("refresh_token", "Use `client_secret`, `certificate` or `federated_token` instead."),
     ("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes."),
 ];
 

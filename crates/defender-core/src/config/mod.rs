@@ -3,6 +3,7 @@
 //! `members` holds every member in tables; `json` reads the text, `reader` the members by those tables, `parse` what
 //! concerns several members at once.
 
+mod credential;
 pub mod duration;
 mod endpoint;
 mod json;
@@ -15,11 +16,11 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use credential::{Credential, CredentialKind};
 pub(crate) use endpoint::{is_guid, is_known_api_host, is_known_login_host};
 pub(crate) use json::Printer;
 pub(crate) use members::{OLD_SIEM_AUDIENCE, SIEM_AUDIENCE};
 
-use crate::secret::Secret;
 use crate::tick::{Tick, Ticks};
 
 /// The JSON Schema (2020-12) of the configuration, on one line. A test prints its file from the tables that the reader
@@ -63,8 +64,8 @@ pub struct Config {
     pub tenant_id: String,
     /// The application that asks for them, in lower case.
     pub client_id: String,
-    /// Its secret, or a placeholder that the host replaces.
-    pub client_secret: Secret,
+    /// How it proves who it is.
+    pub credential: Credential,
     /// Which cloud the tenant lives in.
     pub cloud: Cloud,
     /// Which region holds its data; always there for the commercial cloud unless `endpoints.api` says the host.

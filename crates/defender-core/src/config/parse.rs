@@ -2,13 +2,12 @@
 
 use super::endpoint::{self, Url};
 use super::json;
-use super::members::{ENDPOINTS, LATER, LATER_APIS, MEMBERS, Member, Need, SIEM_AUDIENCE, find};
+use super::members::{ENDPOINTS, Kind, LATER_APIS, MEMBERS, Member, Need, SIEM_AUDIENCE, find};
 use super::problems::{Complaint, Problems, shown};
 use super::reader::{Reader, as_ago, as_time};
-use super::{Cloud, Config, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
+use super::{Cloud, Config, Credential, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
 use crate::contract::Diagnostic;
 use crate::json::Node;
-use crate::secret::Secret;
 use crate::tick::Tick;
 
 /// The start lies in these years: before the first the service did not exist, from the second on it is a slip.
@@ -42,8 +41,7 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
     root.check(problems);
     let tenant_id = root.text("tenant_id", problems).and_then(|text| problems.keep("/tenant_id", tenant(text)));
     let client_id = root.text("client_id", problems).and_then(|text| problems.keep("/client_id", client(text)));
-    let client_secret =
-        root.text("client_secret", problems).and_then(|text| problems.keep("/client_secret", secret(text)));
+    let credential = Credential::read(&root, problems);
     check_api(&root, problems);
     let cloud = root.choice("cloud", problems).and_then(|at| Cloud::ALL.get(at).copied());
     let token_version = root.choice("token_version", problems).and_then(|at| TokenVersion::ALL.get(at).copied());
@@ -68,7 +66,7 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
     Config {
         tenant_id: tenant_id.unwrap_or_default(),
         client_id: client_id.unwrap_or_default(),
-        client_secret: Secret::new(client_secret.unwrap_or_default()),
+        credential: credential.unwrap_or_else(Credential::none),
         cloud: cloud.unwrap_or_default(),
         region,
         token_version: token_version.unwrap_or(TokenVersion::V1),
@@ -113,16 +111,6 @@ fn client(text: &str) -> Result<String, Complaint> {
         "is not a GUID",
         "Write the application (client) ID, such as 0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f, which the overview of the app \
          registration shows.",
-    ))
-}
-
-fn secret(text: &str) -> Result<&str, Complaint> {
-    if text.trim() == text {
-        return Ok(text);
-    }
-    Err(Complaint::new(
-        "begins or ends with a blank",
-        "Take the blank out: it may have come along with a copied value.",
     ))
 }
 
@@ -285,7 +273,9 @@ fn request(root: &Reader<'_>, problems: &mut Problems) -> Option<SingleRequest> 
 
 /// The credentials in a configuration, those of later versions among them, so that no message repeats one.
 fn secrets(members: &[(String, Node)]) -> Vec<&str> {
-    let is_secret = |name: &str| name == "client_secret" || LATER.iter().any(|(later, _)| *later == name);
+    let is_secret = |name: &str| {
+        name == "refresh_token" || find(MEMBERS, name).is_some_and(|member| matches!(member.kind, Kind::Secret))
+    };
     let credentials = members.iter().filter(|(name, _)| is_secret(name));
     credentials.filter_map(|(_, value)| if let Node::Text(text) = value { Some(text.trim()) } else { None }).collect()
 }

@@ -21,7 +21,6 @@ impl<'a> Reader<'a> {
 
     /// Complains about members that are unknown, of a later version, written twice, null, or missing.
     pub(super) fn check(&self, problems: &mut Problems) {
-        let mut later_credential = false;
         for (index, (name, value)) in self.members.iter().enumerate() {
             if problems.is_full() {
                 return;
@@ -36,7 +35,6 @@ impl<'a> Reader<'a> {
                     problems.add(&at, "is null", if_null(member));
                 }
             } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| self.is_root() && later == name) {
-                later_credential |= name != "emit";
                 problems.add(&at, "is not supported by this version", *instead);
             } else {
                 let place = if self.is_root() { String::new() } else { format!(" of `{}`", self.name()) };
@@ -45,9 +43,7 @@ impl<'a> Reader<'a> {
             }
         }
         for member in self.table.iter().filter(|member| member.need == Need::Required && !self.has(member.name)) {
-            if !(later_credential && matches!(member.kind, Kind::Secret)) {
-                problems.add(&self.at(member.name), "is missing", if_null(member));
-            }
+            problems.add(&self.at(member.name), "is missing", if_null(member));
         }
     }
 
@@ -55,6 +51,11 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(given, _)| given == name)
+    }
+
+    /// What a member of this name holds, whatever it is.
+    pub(super) fn node(&self, name: &str) -> Option<&'a Node> {
+        self.members.iter().find(|(given, _)| given == name).map(|(_, value)| value)
     }
 
     /// The pointer of a member.

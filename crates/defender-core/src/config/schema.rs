@@ -2,7 +2,7 @@
 
 use super::duration::Iso;
 use super::members::{ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
-use super::{SCHEMA, SCHEMA_FILE};
+use super::{CredentialKind, SCHEMA, SCHEMA_FILE};
 use crate::json::{Node, quote};
 
 const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
@@ -20,6 +20,7 @@ fn schema() -> String {
     root.extend(object(MEMBERS));
     root.push(("$defs".to_owned(), definitions()));
     root.push(("anyOf".to_owned(), Node::List(ways_to_name_the_host())));
+    root.push(("oneOf".to_owned(), Node::List(credentials())));
     root.push(("dependentSchemas".to_owned(), without_request()));
     let mut text = String::new();
     Node::Object(root).print(0, &mut text);
@@ -188,6 +189,13 @@ fn ways_to_name_the_host() -> Vec<Node> {
     ]
 }
 
+/// One credential, and no second one.
+fn credentials() -> Vec<Node> {
+    let required =
+        |kind: CredentialKind| Node::Object(vec![("required".to_owned(), Node::List(vec![Node::text(kind.name())]))]);
+    CredentialKind::ALL.into_iter().map(required).collect()
+}
+
 /// A `request` excludes the members of a running source; in it, `ago` excludes the times.
 fn without_request() -> Node {
     let running = MEMBERS.iter().filter(|member| member.need == Need::WithoutRequest).map(|member| member.name);
@@ -213,10 +221,13 @@ fn the_schema_file_is_what_the_tables_say() {
 }
 
 #[test]
-fn the_schema_marks_the_secret_and_refuses_unknown_members() {
+fn the_schema_marks_the_secrets_and_refuses_unknown_members() {
     let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
     assert_eq!(schema, serde_json::from_str::<serde_json::Value>(SCHEMA_FILE).unwrap());
-    assert_eq!(schema["properties"]["client_secret"]["writeOnly"], true);
+    for kind in CredentialKind::ALL {
+        assert_eq!(schema["properties"][kind.name()]["writeOnly"], true, "{kind:?}");
+    }
+    assert_eq!(schema["oneOf"].as_array().unwrap().len(), CredentialKind::ALL.len());
     for (place, table) in [("", MEMBERS), ("/properties/endpoints", ENDPOINTS), ("/properties/request", REQUEST)] {
         let object = schema.pointer(place).unwrap();
         assert_eq!(object["additionalProperties"], false, "{place}");

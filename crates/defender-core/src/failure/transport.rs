@@ -10,7 +10,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
     let endpoint = asked(url, config);
     let (purpose, host, origin) = match endpoint {
         Some((purpose, endpoint)) => (purpose, endpoint.host.clone(), origin(endpoint)),
-        None => ("server", quote(host_of(url), &[&config.client_secret]), "its origin".to_owned()),
+        None => ("server", quote(host_of(url), &[config.credential.secret()]), "its origin".to_owned()),
     };
     let (code, what, hint) = match failure.kind {
         TransportFailureKind::Denied => (
@@ -55,7 +55,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
             "It is asked again later. If it goes on, look for a proxy or firewall that cuts connections.".to_owned(),
         ),
     };
-    let detail = quote(&failure.detail, &[&config.client_secret]);
+    let detail = quote(&failure.detail, &[config.credential.secret()]);
     let detail = if detail.is_empty() { String::new() } else { format!(" ({})", detail.trim_end_matches('.')) };
     let fault = Fault {
         code: format!("transport.{code}"),

@@ -52,7 +52,8 @@ impl Machine {
         }
         let (ask, next) = self.next_ask(now);
         let Some(ask) = ask else { return Some(self.finish(next)) };
-        let Some(bearer) = self.tokens.bearer(now) else {
+        let ready = self.config.credential.access_token();
+        let Some(bearer) = ready.or_else(|| self.tokens.bearer(now)) else {
             if self.is_spent(2, now) {
                 return Some(self.finish(NextPoll::Now));
             }

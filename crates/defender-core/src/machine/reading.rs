@@ -116,7 +116,7 @@ impl Machine {
 
     fn answered(&mut self, ask: Ask, sent: Tick, head: ResponseHead, now: Now) {
         match head.status {
-            401 if !self.renewed => {
+            401 if !self.renewed && self.config.credential.access_token().is_none() => {
                 self.renewed = true;
                 self.tokens.clear();
                 // The same request comes again with a new token.

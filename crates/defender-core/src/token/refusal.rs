@@ -1,7 +1,7 @@
 //! What it means that the token endpoint issues no token.
 
 use crate::aadsts::{self, Kind};
-use crate::config::Config;
+use crate::config::{Config, CredentialKind};
 use crate::contract::{Delay, Diagnostic, Failure, Fault, Level};
 use crate::failure::{excerpt, quote, redirect_target, request_id, see};
 use crate::http::ResponseHead;
@@ -32,8 +32,10 @@ pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, n
     let Verdict { code, kind, meaning, hint } = verdict(head, aadsts, error, config);
 
     let said = match description.or(error) {
-        Some(text) => format!("\"{}\"", quote(without_trailer(text), &[&config.client_secret]).trim_end_matches('.')),
-        None => excerpt(head.header("content-type"), body, &[&config.client_secret]),
+        Some(text) => {
+            format!("\"{}\"", quote(without_trailer(text), &[config.credential.secret()]).trim_end_matches('.'))
+        }
+        None => excerpt(head.header("content-type"), body, &[config.credential.secret()]),
     };
     let listed = aadsts.map(|code| format!(", AADSTS{code}")).unwrap_or_default();
     let mut message = format!(
@@ -59,7 +61,7 @@ pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, n
     let fault = Fault { code, message, hint: Some(hint), status, request_id, checkpoint: None };
     let after = head.retry_after(now.wall);
     match kind {
-        Kind::Credential => Failure::Unauthenticated(fault),
+        Kind::Credential | Kind::ClientSecret => Failure::Unauthenticated(fault),
         Kind::Permission => Failure::Forbidden(fault),
         Kind::Transient if head.status == 429 => Failure::Throttled(Delay { after, fault }),
         Kind::Transient => Failure::Unavailable(Delay { after, fault }),
@@ -69,13 +71,15 @@ pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, n
 }
 
 fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config: &Config) -> Verdict {
+    let credential = config.credential.kind();
     if let Some(entry) = aadsts.and_then(aadsts::lookup) {
         let section = format!("aadsts{}", entry.code);
+        let is_about_another = entry.kind == Kind::ClientSecret && credential != CredentialKind::ClientSecret;
         return Verdict {
             code: format!("AADSTS{}", entry.code),
             kind: entry.kind,
             meaning: entry.meaning,
-            hint: see(entry.hint, &section),
+            hint: see(if is_about_another { credential.remedy() } else { entry.hint }, &section),
         };
     }
     let status = head.status;
@@ -95,7 +99,7 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
             return Verdict {
                 code: "token.redirect".to_owned(),
                 kind: Kind::Request,
-                meaning: "it wants to send the request on, and the secret does not go elsewhere",
+                meaning: "it wants to send the request on, and the credential does not go elsewhere",
                 hint: see(
                     &format!("The target is {target}. If you trust it, set `endpoints.token`; else look for a proxy."),
                     "tokenredirect",
@@ -106,43 +110,53 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
     }
     if let Some((word, kind, meaning, hint)) = WORDS.iter().find(|(word, ..)| Some(*word) == error) {
         let own = format!("token.{}", word.replace('_', "-"));
+        let hint = hint.unwrap_or(credential.remedy());
         return Verdict { code: code(own), kind: *kind, meaning, hint: see(hint, UNLISTED) };
     }
     let check = "Check `endpoints.token`, and whether a proxy stands in between.";
     match status {
-        401 => by_status(Kind::Credential, "the credential is refused", CHECK_CREDENTIAL, UNLISTED),
+        401 => by_status(Kind::Credential, "the credential is refused", credential.remedy(), UNLISTED),
         403 => by_status(Kind::Permission, "it is not permitted", check, UNLISTED),
         _ => by_status(Kind::Request, "the request is refused for no known reason", check, UNLISTED),
     }
 }
 
 const CHECK_AUDIENCE: &str = "Check `endpoints.audience`.";
-const CHECK_CREDENTIAL: &str = "Check `client_id` and `client_secret`, and when the secret expires.";
 const CHECK_REQUEST: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
 
-/// The values of `error` that tell something by themselves. Source: RFC 6749, section 5.2; Microsoft Learn, "Error codes
-/// for token endpoint errors".
-const WORDS: &[(&str, Kind, &str, &str)] = &[
-    ("access_denied", Kind::Permission, "access is denied", "Have an administrator look up the sign-in logs."),
-    ("consent_required", Kind::Permission, "consent is missing", "Have an administrator grant consent."),
+/// The values of `error` that tell something by themselves, and what to do: nothing where the credential says it. Source:
+/// RFC 6749, section 5.2; Microsoft Learn, "Error codes for token endpoint errors".
+const WORDS: &[(&str, Kind, &str, Option<&str>)] = &[
+    ("access_denied", Kind::Permission, "access is denied", Some("Have an administrator look up the sign-in logs.")),
+    ("consent_required", Kind::Permission, "consent is missing", Some("Have an administrator grant consent.")),
     (
         "interaction_required",
         Kind::Permission,
         "a policy asks for more",
-        "Have an administrator look up the sign-in logs.",
+        Some("Have an administrator look up the sign-in logs."),
     ),
-    ("invalid_client", Kind::Credential, "the credential is not valid", CHECK_CREDENTIAL),
-    ("invalid_grant", Kind::Credential, "the credential is not valid", CHECK_CREDENTIAL),
-    ("invalid_instance", Kind::Config("/endpoints/token"), "the authority is not known", "Check `endpoints.token`."),
-    ("invalid_request", Kind::Request, "the request is malformed", CHECK_REQUEST),
-    ("invalid_resource", Kind::Config("/endpoints/audience"), "the audience is not known", CHECK_AUDIENCE),
-    ("invalid_scope", Kind::Config("/endpoints/audience"), "the scope is not valid", CHECK_AUDIENCE),
-    ("invalid_target", Kind::Config("/endpoints/audience"), "the audience is not known", CHECK_AUDIENCE),
-    ("invalid_tenant", Kind::Config("/tenant_id"), "the tenant is not known", "Check `tenant_id` and `cloud`."),
-    ("server_error", Kind::Transient, "the service fails", "Nothing to do: it is asked again later."),
-    ("temporarily_unavailable", Kind::Transient, "the service is busy", "Nothing to do: it is asked again later."),
-    ("unauthorized_client", Kind::Credential, "the application may not ask this way", CHECK_CREDENTIAL),
-    ("unsupported_grant_type", Kind::Request, "the endpoint knows no client credentials", CHECK_REQUEST),
+    ("invalid_client", Kind::Credential, "the credential is not valid", None),
+    ("invalid_grant", Kind::Credential, "the credential is not valid", None),
+    (
+        "invalid_instance",
+        Kind::Config("/endpoints/token"),
+        "the authority is not known",
+        Some("Check `endpoints.token`."),
+    ),
+    ("invalid_request", Kind::Request, "the request is malformed", Some(CHECK_REQUEST)),
+    ("invalid_resource", Kind::Config("/endpoints/audience"), "the audience is not known", Some(CHECK_AUDIENCE)),
+    ("invalid_scope", Kind::Config("/endpoints/audience"), "the scope is not valid", Some(CHECK_AUDIENCE)),
+    ("invalid_target", Kind::Config("/endpoints/audience"), "the audience is not known", Some(CHECK_AUDIENCE)),
+    ("invalid_tenant", Kind::Config("/tenant_id"), "the tenant is not known", Some("Check `tenant_id` and `cloud`.")),
+    ("server_error", Kind::Transient, "the service fails", Some("Nothing to do: it is asked again later.")),
+    (
+        "temporarily_unavailable",
+        Kind::Transient,
+        "the service is busy",
+        Some("Nothing to do: it is asked again later."),
+    ),
+    ("unauthorized_client", Kind::Credential, "the application may not ask this way", None),
+    ("unsupported_grant_type", Kind::Request, "the endpoint knows no client credentials", Some(CHECK_REQUEST)),
 ];
 
 /// The code of an error body: a listed one of `error_codes`, else the first of them, else the first in the description.

@@ -8,23 +8,30 @@ use crate::http::{Method, Request};
 /// What a form value carries as it is; a host's placeholder for a secret consists of such characters alone.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What goes before an assertion. Source: RFC 7523, section 2.2.
+const ASSERTION_TYPE: (&str, &str) =
+    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+
 /// Builds the request for a token, its fields in the order of Microsoft's page.
 ///
 /// v1 says in `resource` what the token is for, v2 in `scope`, which is the audience and `/.default`: an audience that
-/// ends in a slash keeps it, as Microsoft's v2 page asks for.
+/// ends in a slash keeps it, as Microsoft's v2 page asks for. An assertion comes in place of the client secret.
 pub fn token_request(config: &Config) -> Request {
     let (target, value) = match config.token_version {
         TokenVersion::V1 => ("resource", config.audience.clone()),
         TokenVersion::V2 => ("scope", format!("{}/.default", config.audience)),
     };
+    let credential = config.credential.kind().form_field().map(|name| (name, config.credential.secret().expose()));
+    let assertion_type = credential.filter(|(name, _)| *name == "client_assertion").map(|_| ASSERTION_TYPE);
     let fields = [
-        (target, value.as_str()),
-        ("client_id", &config.client_id),
-        ("client_secret", config.client_secret.expose()),
-        ("grant_type", "client_credentials"),
+        Some((target, value.as_str())),
+        Some(("client_id", config.client_id.as_str())),
+        assertion_type,
+        credential,
+        Some(("grant_type", "client_credentials")),
     ];
     let mut body = String::new();
-    for (name, value) in fields {
+    for (name, value) in fields.into_iter().flatten() {
         if !body.is_empty() {
             body.push('&');
         }
@@ -51,7 +58,7 @@ pub(crate) fn form_encoded(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::config::{Credential, CredentialKind};
     use crate::test_config::{CANARY, config};
 
     fn body(config: &Config) -> String {
@@ -61,7 +68,7 @@ mod tests {
     #[test]
     fn v1_asks_with_the_fields_of_microsofts_page_in_its_order() {
         let mut config = config();
-        config.client_secret = Secret::new("a/b+c=");
+        config.credential = Credential::new(CredentialKind::ClientSecret, "a/b+c=");
         let request = token_request(&config);
         assert_eq!(request.method, Method::Post);
         assert_eq!(request.url, "https://login.microsoftonline.com/contoso.example/oauth2/token");
@@ -93,7 +100,7 @@ mod tests {
         for secret in [CANARY, "a+b/c=d&e%f", "100%41", "semi;colon", "quote\"'`", "\u{fc}\u{2713}\u{1f511}", "a b\tc"]
         {
             let mut config = config();
-            config.client_secret = Secret::new(secret);
+            config.credential = Credential::new(CredentialKind::ClientSecret, secret);
             let body = body(&config);
             let field = body.split('&').find_map(|f| f.strip_prefix("client_secret=")).unwrap();
             assert_eq!(percent_encoding::percent_decode_str(field).decode_utf8().unwrap(), secret);
@@ -105,8 +112,24 @@ mod tests {
     #[test]
     fn a_placeholder_of_the_host_is_sent_as_it_is() {
         let mut config = config();
-        config.client_secret = Secret::new("SECRET_0-client-secret_aZ9");
+        config.credential = Credential::new(CredentialKind::ClientSecret, "SECRET_0-client-secret_aZ9");
         assert!(body(&config).contains("&client_secret=SECRET_0-client-secret_aZ9&"));
+    }
+
+    #[test]
+    fn an_assertion_is_sent_with_its_type_in_place_of_a_secret_to_both_endpoints() {
+        for kind in [CredentialKind::Certificate, CredentialKind::FederatedToken, CredentialKind::ClientAssertion] {
+            for version in [TokenVersion::V1, TokenVersion::V2] {
+                let mut config = config();
+                config.token_version = version;
+                config.credential = Credential::new(kind, "eyJ.e-0.s_g");
+                let body = body(&config);
+                let sent = "&client_id=11111111-2222-3333-4444-555555555555\
+                    &client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer\
+                    &client_assertion=eyJ.e-0.s_g&grant_type=client_credentials";
+                assert!(body.ends_with(sent) && !body.contains("client_secret"), "{body}");
+            }
+        }
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! Whole configurations: each rule, and each way to break it.
 
+mod credentials;
 mod endpoints;
 mod values;
 
 use super::duration::{HOUR, MINUTE};
 use super::members::{ENDPOINTS, Kind, LATER, MEMBERS, Member, REQUEST};
 use super::schema::example;
-use super::{Cloud, Config, Format, Start, TokenVersion};
+use super::{Cloud, Config, CredentialKind, Format, Start, TokenVersion};
 use crate::contract::Diagnostic;
 
 const TENANT: &str = "5b5cf0ab-6c4e-4f8a-9d0a-0f2b3c4d5e6f";
 const CLIENT: &str = "0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f";
 const SECRET: &str = "Hush~Q8hush.hush_hush-hush";
 
-/// The least configuration, with these members put over it: JSON behind a name, `-` to take one out.
+/// The least configuration, with these members put over it: JSON behind a name, `-` to take one out. Another credential
+/// takes the place of the client secret.
 fn text(changes: &[(&str, &str)]) -> String {
     let quoted = |text: &str| format!("\"{text}\"");
     let mut members = vec![
@@ -24,6 +26,9 @@ fn text(changes: &[(&str, &str)]) -> String {
         ("region", quoted("us")),
     ];
     for (name, value) in changes {
+        if CredentialKind::ALL.iter().any(|kind| kind.name() == *name) {
+            members.retain(|(known, _)| *known != "client_secret");
+        }
         members.retain(|(known, _)| known != name);
         if *value != "-" {
             members.push((name, (*value).to_owned()));
@@ -75,7 +80,8 @@ fn in_endpoints(name: &str, value: &str) -> String {
 fn the_least_configuration_gets_every_default() {
     let config = config(&[]);
     assert_eq!((config.tenant_id.as_str(), config.client_id.as_str()), (TENANT, CLIENT));
-    assert_eq!(config.client_secret.expose(), SECRET);
+    assert_eq!(config.credential.kind(), CredentialKind::ClientSecret);
+    assert_eq!(config.credential.secret().expose(), SECRET);
     assert_eq!((config.cloud, config.token_version), (Cloud::Commercial, TokenVersion::V1));
     assert_eq!(config.token_endpoint.url, format!("https://login.microsoftonline.com/{TENANT}/oauth2/token"));
     assert_eq!(config.api_endpoint.url, "https://wdatp-alertexporter-us.windows.com/api/alerts");

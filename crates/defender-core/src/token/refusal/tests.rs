@@ -2,13 +2,18 @@
 
 use super::*;
 use crate::aadsts::CATALOGUE;
+use crate::config::Credential;
 use crate::test_config::{CANARY, at, config};
 use crate::token::{form_encoded, read_token};
 
 fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> Failure {
+    refused_of(&config(), status, headers, body)
+}
+
+fn refused_of(config: &Config, status: u16, headers: &[(&str, &str)], body: &str) -> Failure {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let head = ResponseHead { status, headers };
-    read_token(&head, body.as_bytes(), at(0), &config()).unwrap_err()
+    read_token(&head, body.as_bytes(), at(0), config).unwrap_err()
 }
 
 fn fault(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
@@ -64,7 +69,7 @@ fn every_listed_code_is_the_failure_that_its_kind_says() {
         let body = format!(r#"{{"error":"invalid_request","error_codes":[{}]}}"#, entry.code);
         let failure = refused(400, &[], &body);
         let expected = match entry.kind {
-            Kind::Credential => "unauthenticated",
+            Kind::Credential | Kind::ClientSecret => "unauthenticated",
             Kind::Config(_) => "invalid-config",
             Kind::Permission => "forbidden",
             Kind::Transient => "unavailable",
@@ -73,6 +78,26 @@ fn every_listed_code_is_the_failure_that_its_kind_says() {
         };
         assert_eq!(code_and_kind(&failure), (format!("AADSTS{}", entry.code), expected));
         assert!(format!("{failure:?}").contains(&format!("docs/errors.md#aadsts{}.", entry.code)), "{failure:?}");
+    }
+}
+
+#[test]
+fn nobody_without_a_client_secret_is_told_to_renew_one() {
+    let codes = CATALOGUE.iter().map(|entry| format!(r#"{{"error":"x","error_codes":[{}]}}"#, entry.code));
+    let words = WORDS.iter().map(|(word, ..)| format!(r#"{{"error":"{word}"}}"#));
+    let bodies: Vec<String> = codes.chain(words).chain([String::new()]).collect();
+    for kind in CredentialKind::ALL {
+        let config = Config { credential: Credential::new(kind, "eyJ.eyJ.sig"), ..config() };
+        let mut told = 0;
+        for body in &bodies {
+            let hint = match refused_of(&config, 401, &[], body) {
+                Failure::InvalidConfig(mut diagnostics) => diagnostics.remove(0).hint.unwrap(),
+                mut other => other.fault_mut().unwrap().hint.take().unwrap(),
+            };
+            let is_about_secrets = hint.replace("Certificates & secrets", "").contains("secret");
+            told += usize::from(is_about_secrets);
+        }
+        assert_eq!(told > 0, kind == CredentialKind::ClientSecret, "{kind:?}: {told}");
     }
 }
 

@@ -1,0 +1,67 @@
+//! The credentials: one of them, and what each may hold.
+
+use super::*;
+
+const JWT: &str = "\"eyJ0eXAiOiJKV1QifQ.eyJhIjoxfQ.c2ln-_\"";
+const PLACEHOLDER: &str = "\"secret-3f0c_A9-0\"";
+
+#[test]
+fn each_credential_is_read_and_none_of_them_is_shown() {
+    for kind in CredentialKind::ALL {
+        for value in [PLACEHOLDER, JWT] {
+            if kind == CredentialKind::Certificate && value == JWT {
+                continue;
+            }
+            let config = config(&[(kind.name(), value)]);
+            assert_eq!(config.credential.kind(), kind);
+            assert_eq!(format!("\"{}\"", config.credential.secret().expose()), value);
+            assert!(!format!("{config:?}").contains(value.trim_matches('"')), "{config:?}");
+            let uses = config.plan().secrets;
+            let uses: Vec<_> = uses.iter().map(|planned| (planned.pointer, Some(planned.form_field))).collect();
+            let expected = kind.form_field().map(|field| (kind.pointer(), Some(field)));
+            assert_eq!(uses, Vec::from_iter(expected));
+        }
+    }
+}
+
+#[test]
+fn one_credential_is_required_and_two_are_told_at_both_places() {
+    assert_problem(
+        &[("client_secret", "-")],
+        "/client_secret",
+        &["is missing", "`certificate`", "`federated_token`", "`client_assertion`", "`access_token`"],
+    );
+    let told =
+        problems(&[("certificate", PLACEHOLDER), ("access_token", "\"x\""), ("client_secret", "\"Hush~Q8hush\"")]);
+    let pointers: Vec<_> = told.iter().map(|problem| problem.pointer.as_deref().unwrap()).collect();
+    assert_eq!(pointers, ["/client_secret", "/certificate", "/access_token"]);
+    for problem in told {
+        assert!(problem.message.contains("is not the only credential"), "{problem:?}");
+        let hint = problem.hint.unwrap();
+        assert!(hint.contains("`client_secret` and `certificate` and `access_token`"), "{hint}");
+    }
+}
+
+#[test]
+fn what_a_credential_cannot_hold_is_told_with_what_to_do() {
+    let pem = "\"-----BEGIN PRIVATE KEY-----\\nush~Q8\\n-----END PRIVATE KEY-----\"";
+    for (name, value, words) in [
+        ("certificate", pem, ["not a placeholder", "a host that signs"]),
+        ("certificate", r#"{"pem": "ush~Q8"}"#, ["not a placeholder", "a host that signs"]),
+        ("certificate", "\"/etc/ush~Q8.pem\"", ["not a placeholder", "a host that signs"]),
+        ("certificate", JWT, ["not a placeholder", "a host that signs"]),
+        (
+            "federated_token",
+            "\"/var/run/token\"",
+            ["neither a signed token (JWT)", "federated_token = { file = \"PATH\" }"],
+        ),
+        ("federated_token", "\"a.b\"", ["neither", "file"]),
+        ("federated_token", "\"a.b.c.d\"", ["neither", "file"]),
+        ("client_assertion", "\"a..c\"", ["neither", "three parts"]),
+        ("client_assertion", "\"ush~Q8.b.c\"", ["neither", "three parts"]),
+        ("access_token", "\"Bearer ush~Q8\"", ["no header may carry", "without `Bearer`"]),
+        ("access_token", "\"tok\u{e9}n\"", ["no header may carry", "Bearer"]),
+    ] {
+        assert_problem(&[(name, value)], &format!("/{name}"), &words);
+    }
+}
