@@ -72,9 +72,20 @@ impl SourceTable {
 /// A line under `secrets`.
 #[derive(Debug)]
 pub(crate) struct SecretEntry {
-    pub(crate) from: SecretFrom,
+    pub(crate) from: EntryFrom,
     /// Whether the component gets the value itself.
     pub(crate) exposed: bool,
+}
+
+/// What stands behind a member of a configuration.
+#[derive(Debug)]
+pub(crate) enum EntryFrom {
+    Kept(SecretFrom),
+    /// Assertions are signed with the key of a certificate, which stands in a file of its own or beside it.
+    Certificate {
+        pem: PathBuf,
+        key: Option<PathBuf>,
+    },
 }
 
 /// Where a secret comes from.
@@ -145,7 +156,9 @@ struct RawSource {
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
-    /// For members of a configuration only.
+    /// The three are for members of a configuration only.
+    pem: Option<PathBuf>,
+    key: Option<PathBuf>,
     expose: Option<bool>,
 }
 

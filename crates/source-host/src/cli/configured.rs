@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use source_host::{AccessPlan, Budget, Component, Limits, Policy, SecretValue, Transport, Vault};
 
-use super::config::Config;
+use super::config::{Config, EntryFrom};
 use super::open::{Components, Reviewed, network, review};
 use super::report::Report;
 use super::secrets::{pointer, read};
@@ -91,7 +91,9 @@ pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSou
     let Reviewed { component, json, plan, policy, vault } = review(table, &config, &mut components).await?;
     let mut secrets = Vec::new();
     for (member, entry) in &table.secrets {
-        let value = read(member, &entry.from).map_err(|denial| Report::from(denial).of(&table.name))?;
+        // The key of a certificate never leaves the signer.
+        let EntryFrom::Kept(from) = &entry.from else { continue };
+        let value = read(member, from).map_err(|denial| Report::from(denial).of(&table.name))?;
         secrets.push((pointer(member), SecretValue::new(value)));
     }
     Ok(ConfiguredSource {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod certificate;
 mod check;
 mod config;
 mod configured;

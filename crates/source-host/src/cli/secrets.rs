@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use source_host::{Denial, SecretSource, SecretValue, Secrets};
 
-use super::config::{SecretEntry, SecretFrom, SourceTable};
+use super::certificate::Certificate;
+use super::config::{EntryFrom, SecretEntry, SecretFrom, SourceTable};
 use super::report::Report;
 
 /// Secrets are short; a larger file is another one.
@@ -20,7 +21,10 @@ const LONGEST: usize = 64 << 10;
 pub(crate) fn config_without_secrets(source: &SourceTable) -> String {
     let mut members = members(source);
     for (member, SecretEntry { from, exposed }) in &source.secrets {
-        let shown = if *exposed { read(member, from).ok() } else { None };
+        let shown = match from {
+            EntryFrom::Kept(from) if *exposed => read(member, from).ok(),
+            EntryFrom::Kept(_) | EntryFrom::Certificate { .. } => None,
+        };
         members.insert(member.clone(), Value::String(shown.unwrap_or_else(|| "placeholder".to_owned())));
     }
     Value::Object(members).to_string()
@@ -32,12 +36,38 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
     let mut members = members(source);
     let mut secrets =
         Secrets::new().map_err(|error| Report::failed("no placeholder can be made for the secrets").because(error))?;
+    let mut certificates = Vec::new();
     for (member, SecretEntry { from, exposed }) in &source.secrets {
+        let from = match from {
+            EntryFrom::Kept(from) => from,
+            EntryFrom::Certificate { pem, key } => {
+                certificates.push((member, pem, key));
+                continue;
+            }
+        };
         let (kept, value) = kept(member, from).map_err(|denial| Report::from(denial).of(&source.name))?;
         let shown = if *exposed { value } else { secrets.hold(pointer(member), kept) };
         members.insert(member.clone(), Value::String(shown));
     }
+    // Last, since who signs may come from an exposed member.
+    for (member, pem, key) in certificates {
+        let (member, pem, key) = (member.clone(), pem.clone(), key.clone());
+        let signs = Certificate { pem, key, client_id: client_id(&members, &member)?, member };
+        signs.check().map_err(|denial| Report::from(denial).of(&source.name))?;
+        let member = signs.member.clone();
+        let shown = secrets.hold(pointer(&member), Arc::new(signs));
+        members.insert(member, Value::String(shown));
+    }
     Ok((Value::Object(members).to_string(), secrets))
+}
+
+/// Who signs: in small letters, as the token request has it.
+fn client_id(members: &Map<String, Value>, member: &str) -> Result<String, Report> {
+    let written = members.get("client_id").and_then(Value::as_str);
+    written.map(str::to_ascii_lowercase).ok_or_else(|| {
+        Report::wrong(format!("nobody is named who signs for `{member}`"))
+            .hint("write `client_id`, the application (client) ID, under [source.config]")
+    })
 }
 
 /// The JSON Pointer of a member of the configuration.
@@ -107,13 +137,18 @@ fn file(member: &str, path: &Path) -> Result<String, Denial> {
         reason: format!("the secret `{member}` cannot be read from {}: {why}", path.display()),
         hint: Some("the file holds the secret alone, as text, readable for this user".to_owned()),
     };
+    text_file(path).map_err(problem)
+}
+
+/// A short text of a file, or why there is none: a clause.
+pub(super) fn text_file(path: &Path) -> Result<String, String> {
     let mut text = Vec::new();
     let opened = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut text));
-    opened.map_err(|error| problem(error.to_string()))?;
+    opened.map_err(|error| error.to_string())?;
     if text.len() > LONGEST {
-        return Err(problem(format!("it is longer than {LONGEST} bytes")));
+        return Err(format!("it is longer than {LONGEST} bytes"));
     }
-    String::from_utf8(text).map_err(|_| problem("it holds what is no text".to_owned()))
+    String::from_utf8(text).map_err(|_| "it holds what is no text".to_owned())
 }
 
 fn json(value: &toml::Value) -> Value {
@@ -143,7 +178,10 @@ mod tests {
             component: None,
             config: toml::from_str("api = \"siem\"\nstart = 2026-11-23T00:00:00Z\nlimit = 5\ngroups = [\"x\"]")
                 .unwrap(),
-            secrets: BTreeMap::from([("client_secret".to_owned(), SecretEntry { from, exposed })]),
+            secrets: BTreeMap::from([(
+                "client_secret".to_owned(),
+                SecretEntry { from: EntryFrom::Kept(from), exposed },
+            )]),
             allow: Vec::new(),
             sinks: None,
             quota: None,

@@ -4,6 +4,7 @@
 
 mod cli;
 mod clock;
+mod credentials;
 mod defender;
 mod delivery;
 mod endpoint;

@@ -46,10 +46,10 @@ fn one_credential_is_required_and_two_are_told_at_both_places() {
 fn what_a_credential_cannot_hold_is_told_with_what_to_do() {
     let pem = "\"-----BEGIN PRIVATE KEY-----\\nush~Q8\\n-----END PRIVATE KEY-----\"";
     for (name, value, words) in [
-        ("certificate", pem, ["not a placeholder", "a host that signs"]),
-        ("certificate", r#"{"pem": "ush~Q8"}"#, ["not a placeholder", "a host that signs"]),
-        ("certificate", "\"/etc/ush~Q8.pem\"", ["not a placeholder", "a host that signs"]),
-        ("certificate", JWT, ["not a placeholder", "a host that signs"]),
+        ("certificate", pem, ["not a placeholder", "certificate = { pem = \"PATH\" }"]),
+        ("certificate", r#"{"pem": "ush~Q8"}"#, ["not a placeholder", "certificate = { pem = \"PATH\" }"]),
+        ("certificate", "\"/etc/ush~Q8.pem\"", ["not a placeholder", "certificate = { pem = \"PATH\" }"]),
+        ("certificate", JWT, ["not a placeholder", "certificate = { pem = \"PATH\" }"]),
         (
             "federated_token",
             "\"/var/run/token\"",

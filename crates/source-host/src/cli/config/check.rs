@@ -10,7 +10,7 @@ use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
 use super::quotas::Quotas;
-use super::{Config, Host, RawFile, RawHost, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable};
+use super::{Config, EntryFrom, Host, RawFile, RawHost, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable};
 use super::{proxy, quotas, sinks};
 use crate::cli::duration;
 use crate::cli::open::default_cache;
@@ -183,10 +183,19 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
         }
         let (at, raw) = (raw.span(), raw.into_inner());
         let exposed = raw.expose.unwrap_or_default();
-        match secret(raw, folder) {
+        if exposed && raw.pem.is_some() {
+            problems.add(at, format!("the host signs for `{member}`, and has nothing to expose; remove `expose`"));
+            continue;
+        }
+        match entry(raw, folder) {
             Some(from) => read.push((member, SecretEntry { from, exposed })),
-            None => problems
-                .add(at, format!("say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}")),
+            None => problems.add(
+                at,
+                format!(
+                    "say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}; for a certificate \
+                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own"
+                ),
+            ),
         }
     }
     let mut granted = Vec::new();
@@ -207,10 +216,19 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
     }
 }
 
+fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
+    match raw {
+        RawSecret { env: None, file: None, pem: Some(pem), key, .. } => {
+            Some(EntryFrom::Certificate { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
+        }
+        raw => secret(raw, folder).map(EntryFrom::Kept),
+    }
+}
+
 pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
-    match (raw.env, raw.file) {
-        (Some(name), None) => Some(SecretFrom::Env(name)),
-        (None, Some(path)) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
+    match (raw.env, raw.file, raw.pem.or(raw.key)) {
+        (Some(name), None, None) => Some(SecretFrom::Env(name)),
+        (None, Some(path), None) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
         _ => None,
     }
 }

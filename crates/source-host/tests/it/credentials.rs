@@ -1,0 +1,240 @@
+//! The component that is shipped, with credentials that a token endpoint verifies by another library than ours.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use x509_cert::der::Decode as _;
+
+use crate::process::{terminate, wait_for};
+use crate::setup::{Setup, defender};
+use crate::wire::{Request, accept};
+
+const TENANT: &str = "11111111-1111-4111-8111-111111111111";
+const CLIENT: &str = "22222222-2222-4222-8222-222222222222";
+const EXCHANGE: &str = "api://AzureADTokenExchange";
+
+/// Thumbprints as `openssl x509 -fingerprint` has them, in base64url: of the file, with SHA-1 and with SHA-256.
+const THUMBPRINTS: [(&str, &str, &str); 2] = [
+    ("first.pem", "bUzq8_3rbq1RLmIb1Xybx0p2nm4", "Lnc67Gx-v6o-qXMOUGmpqe4OZ8kh_rdplcBbVndt2Hk"),
+    ("second.pem", "U6PeRbv_u1a-3lzzFZTj-jXSmhw", "qE59rZ_8vQEyDkouwriII19HqZFnTUMEq_2XUFa83W8"),
+];
+
+/// What a token endpoint found out about a request: who signed it, or why it is refused.
+type Verdict = Result<String, String>;
+type Verify = dyn Fn(&str, &BTreeMap<String, String>) -> Verdict + Send + Sync;
+
+/// A token endpoint that verifies, and an API without detections.
+struct Service {
+    origin: String,
+    verdicts: Arc<Mutex<Vec<Verdict>>>,
+}
+
+impl Service {
+    fn start(verify: impl Fn(&str, &BTreeMap<String, String>) -> Verdict + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let (verdicts, verify): (_, Arc<Verify>) = (Arc::<Mutex<Vec<Verdict>>>::default(), Arc::new(verify));
+        let (told, at) = (Arc::clone(&verdicts), origin.clone());
+        accept(listener, move |stream| serve(stream, &at, &*verify, &told));
+        Self { origin, verdicts }
+    }
+
+    fn has_accepted(&self, signer: &str) -> bool {
+        self.verdicts.lock().unwrap().last() == Some(&Ok(signer.to_owned()))
+    }
+
+    /// Nothing that it was sent was refused.
+    fn assert_all_accepted(&self) {
+        for verdict in &*self.verdicts.lock().unwrap() {
+            assert!(verdict.is_ok(), "{verdict:?}");
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, origin: &str, verify: &Verify, verdicts: &Mutex<Vec<Verdict>>) {
+    let Some(request) = Request::read(&mut BufReader::new(stream.try_clone().unwrap())) else { return };
+    let (status, body) = if request.path.ends_with("/token") {
+        let form = form(&request.body);
+        let verdict = verify(&format!("{origin}{}", request.path), &form);
+        let is_right = verdict.is_ok();
+        verdicts.lock().unwrap().push(verdict);
+        // A token of a second makes every poll ask for another.
+        let token = r#"{"token_type":"Bearer","expires_in":"1","access_token":"canary-token-of-a-second"}"#;
+        if is_right { (200, token) } else { (401, r#"{"error":"invalid_client","error_codes":[700027]}"#) }
+    } else {
+        let bearer = request.headers.get("authorization").map(String::as_str);
+        if bearer == Some("Bearer canary-token-of-a-second") { (200, "[]") } else { (401, "") }
+    };
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    // A client that went away has its reasons.
+    drop(stream.write_all(answer.as_bytes()));
+}
+
+fn form(body: &[u8]) -> BTreeMap<String, String> {
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    let body = std::str::from_utf8(body).unwrap();
+    body.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
+}
+
+fn public_key(name: &str) -> DecodingKey {
+    let der = CertificateDer::from_pem_file(fixture(name)).unwrap();
+    let certificate = x509_cert::Certificate::from_der(&der).unwrap();
+    DecodingKey::from_rsa_der(certificate.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes())
+}
+
+/// The assertion of a form that says what it is, and no secret beside it.
+fn assertion(form: &BTreeMap<String, String>) -> Result<&str, String> {
+    let expected = [
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_id", CLIENT),
+        ("grant_type", "client_credentials"),
+    ];
+    if expected.iter().any(|(name, value)| form.get(*name).map(String::as_str) != Some(value)) || form.len() != 5 {
+        return Err(format!("{form:?}"));
+    }
+    form.get("client_assertion").map(String::as_str).ok_or_else(|| "no assertion".to_owned())
+}
+
+/// Verifies as Microsoft Entra ID documents it, and says with which certificate it was signed.
+fn verify_certificate(url: &str, form: &BTreeMap<String, String>, algorithm: Algorithm) -> Verdict {
+    let assertion = assertion(form)?;
+    let header = jsonwebtoken::decode_header(assertion).map_err(|error| error.to_string())?;
+    let thumbprints = (header.x5t.as_deref(), header.x5t_s256.as_deref());
+    let expected = |sha1, sha256| if algorithm == Algorithm::PS256 { (None, Some(sha256)) } else { (Some(sha1), None) };
+    let known = THUMBPRINTS.iter().find(|(_, sha1, sha256)| thumbprints == expected(*sha1, *sha256));
+    let (name, ..) = known.ok_or_else(|| format!("{header:?}"))?;
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[url]);
+    validation.set_issuer(&[CLIENT]);
+    validation.set_required_spec_claims(&["aud", "exp", "iss", "nbf", "sub"]);
+    validation.sub = Some(CLIENT.to_owned());
+    (validation.validate_nbf, validation.leeway) = (true, 0);
+    let decoded = jsonwebtoken::decode::<Value>(assertion, &public_key(name), &validation);
+    let claims = decoded.map_err(|error| format!("{error}: {header:?}"))?.claims;
+    let seconds = claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap();
+    let is_right = seconds <= 600 && claims["jti"].as_str().is_some_and(|id| id.len() >= 16);
+    if is_right { Ok((*name).to_owned()) } else { Err(claims.to_string()) }
+}
+
+/// A configuration of the component that is shipped, for this service.
+fn setup(service: &Service, version: &str, secrets: &str) -> Setup {
+    let (setup, origin) = (Setup::empty(), &service.origin);
+    let path = if version == "v2" { "oauth2/v2.0/token" } else { "oauth2/token" };
+    setup.write(
+        "host.toml",
+        &format!(
+            "[[source]]\nname = \"contoso\"\ncomponent = '{}'\nallow = [\"{origin}\"]\n[source.config]\ntenant_id = \"{TENANT}\"\n\
+             client_id = \"{CLIENT}\"\napi = \"siem\"\nregion = \"eu\"\ntoken_version = \"{version}\"\npoll_interval = \"PT1S\"\n\
+             [source.config.endpoints]\ntoken = \"{origin}/{TENANT}/{path}\"\napi = \"{origin}\"\n[source.secrets]\n{secrets}\n",
+            defender().display()
+        ),
+    );
+    setup
+}
+
+fn start(setup: &Setup) -> Child {
+    let said = File::create(setup.path("stderr")).unwrap();
+    let mut command = setup.command(&["run", "--config", "host.toml", "--out", "out.ndjson"]);
+    command.env("RUST_LOG", "trace,cranelift=off,regalloc2=off,wasmtime=off");
+    command.stderr(Stdio::from(said)).spawn().unwrap()
+}
+
+/// Puts a file in place of another at once, as whoever rotates credentials should.
+fn replace(setup: &Setup, name: &str, text: &str) {
+    setup.write("next", text);
+    std::fs::rename(setup.path("next"), setup.path(name)).unwrap();
+}
+
+#[test]
+fn a_certificate_signs_every_token_request_and_a_replaced_one_is_used_without_a_restart() {
+    for (version, algorithm) in [("v1", Algorithm::RS256), ("v2", Algorithm::PS256)] {
+        let service = Service::start(move |url, form| verify_certificate(url, form, algorithm));
+        let setup = setup(&service, version, "certificate = { pem = \"app.pem\" }");
+        let pem = |name: &str| std::fs::read_to_string(fixture(name)).unwrap();
+        setup.write("app.pem", &pem("first.pem"));
+        let mut child = start(&setup);
+        wait_for(|| service.has_accepted("first.pem"));
+        replace(&setup, "app.pem", &pem("second.pem"));
+        wait_for(|| service.has_accepted("second.pem"));
+        replace(&setup, "app.pem", &pem("expired.pem"));
+        let said = || setup.read("stderr");
+        wait_for(|| said().contains("app.pem expired on 2020-01-01 00:00:00 UTC"));
+        replace(&setup, "app.pem", &pem("first.pem"));
+        wait_for(|| service.has_accepted("first.pem"));
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said());
+        service.assert_all_accepted();
+        // Nothing of either key is shown, nor an assertion.
+        let keys: Vec<String> = ["first.pem", "second.pem"].map(pem).concat().lines().map(str::to_owned).collect();
+        let shown = said() + &setup.read("state/contoso.json");
+        assert!(!keys.iter().any(|line| line.len() > 40 && shown.contains(line)), "{shown}");
+        assert!(!shown.contains("eyJ"), "{shown}");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_sign_is_told_at_the_start() {
+    let service = Service::start(|_, _| Err("nothing may be sent".to_owned()));
+    for (name, words) in
+        [("expired.pem", "expired on 2020-01-01"), ("encrypted.pem", "is encrypted"), ("ecdsa.pem", "is an ECDSA key")]
+    {
+        let setup = setup(&service, "v2", &format!("certificate = {{ pem = '{}' }}", fixture(name).display()));
+        setup.once(&[]).failed(2, &["source `contoso`: nothing can be signed for `certificate`", words, "hint: "]);
+    }
+    assert!(service.verdicts.lock().unwrap().is_empty());
+}
+
+/// A token of another issuer, whose key is that of `second.pem`.
+fn federated(generation: &str) -> String {
+    let PrivateKeyDer::Pkcs1(key) = PrivateKeyDer::from_pem_file(fixture("second.pem")).unwrap() else {
+        panic!("PKCS#1")
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({
+        "iss": "https://issuer.example", "sub": "workload", "aud": EXCHANGE, "exp": now + 3600, "generation": generation,
+    });
+    let key = EncodingKey::from_rsa_der(key.secret_pkcs1_der());
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
+}
+
+#[test]
+fn a_federated_token_is_read_anew_for_every_token_request() {
+    let service = Service::start(|_, form| {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_audience(&[EXCHANGE]);
+        validation.set_issuer(&["https://issuer.example"]);
+        let decoded = jsonwebtoken::decode::<Value>(assertion(form)?, &public_key("second.pem"), &validation);
+        let claims = decoded.map_err(|error| error.to_string())?.claims;
+        Ok(claims["generation"].as_str().unwrap().to_owned())
+    });
+    let setup = setup(&service, "v2", "federated_token = { file = \"token\" }");
+    setup.write("token", &federated("first"));
+    let mut child = start(&setup);
+    wait_for(|| service.has_accepted("first"));
+    replace(&setup, "token", &(federated("second") + "\n"));
+    wait_for(|| service.has_accepted("second"));
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", setup.read("stderr"));
+    service.assert_all_accepted();
+    assert!(!setup.read("stderr").contains("eyJ"), "{}", setup.read("stderr"));
+}
