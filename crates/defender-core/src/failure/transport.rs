@@ -5,6 +5,8 @@ use crate::config::{Config, Endpoint};
 use crate::contract::{Delay, Failure, Fault};
 use crate::http::{TransportFailure, TransportFailureKind};
 
+const TOKEN_ENDPOINT: &str = "token endpoint";
+
 /// What it means that the request to this URL, or to this host, had no answer or half of one.
 pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config) -> Failure {
     let endpoint = asked(url, config);
@@ -12,6 +14,8 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
         Some((purpose, endpoint)) => (purpose, endpoint.host.clone(), origin(endpoint)),
         None => ("server", quote(host_of(url), &[config.credential.secret()]), "its origin".to_owned()),
     };
+    // Of a token there is no less to ask for.
+    let has_slices = purpose != TOKEN_ENDPOINT;
     let (code, what, hint) = match failure.kind {
         TransportFailureKind::Denied => (
             "denied",
@@ -40,14 +44,22 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
         TransportFailureKind::Timeout => (
             "timeout",
             "did not answer in time",
-            "It is asked again later, for less at a time. If it goes on, shorten `slice` or allow more time."
-                .to_owned(),
+            if has_slices {
+                "It is asked again later, for less at a time. If it goes on, shorten `slice` or allow more time."
+            } else {
+                "It is asked again later. If it goes on, look for a proxy or firewall that holds it up, or allow more time."
+            }
+            .to_owned(),
         ),
         TransportFailureKind::TooLarge => (
             "too-large",
             "answered with more than this host lets through",
-            "It is asked again for less at a time. If it goes on, shorten `slice` or raise the host's limit."
-                .to_owned(),
+            if has_slices {
+                "It is asked again for less at a time. If it goes on, shorten `slice` or raise the host's limit."
+            } else {
+                "It is asked again later. If it goes on, make sure that the address is the one that is meant."
+            }
+            .to_owned(),
         ),
         TransportFailureKind::Broken => (
             "broken",
@@ -76,7 +88,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
 
 /// The endpoint that a URL, with or without a query, or a bare host belongs to.
 fn asked<'a>(url: &str, config: &'a Config) -> Option<(&'static str, &'a Endpoint)> {
-    let endpoints = [("token endpoint", &config.token_endpoint), ("detections endpoint", &config.api_endpoint)];
+    let endpoints = [(TOKEN_ENDPOINT, &config.token_endpoint), ("detections endpoint", &config.api_endpoint)];
     let path = url.split('?').next().unwrap_or_default();
     let by_url = endpoints.iter().find(|(_, endpoint)| endpoint.url == path);
     by_url.or_else(|| endpoints.iter().find(|(_, endpoint)| endpoint.host == host_of(url))).copied()
@@ -144,6 +156,15 @@ mod tests {
             message("https://me:pw@other.example:81/x?y#z"),
             "The server other.example:81 was not found: its name does not resolve."
         );
+    }
+
+    #[test]
+    fn only_the_detections_are_asked_for_less_at_a_time() {
+        for kind in [TransportFailureKind::Timeout, TransportFailureKind::TooLarge] {
+            let slices = |url| failed(kind, "", url).1.hint.unwrap().contains("slice");
+            assert!(slices("https://wdatp-alertexporter-eu.windows.com/api/alerts"), "{kind:?}");
+            assert!(!slices("https://login.microsoftonline.com/contoso.example/oauth2/token"), "{kind:?}");
+        }
     }
 
     #[test]
