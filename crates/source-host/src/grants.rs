@@ -51,7 +51,9 @@ impl Refused {
         if self.origins.is_empty() {
             return "no grant allows that: the component or its configuration has to change".to_owned();
         }
-        let list: Vec<String> = self.origins.iter().map(|(origin, _)| format!("{origin:?}")).collect();
+        let mut list: Vec<String> = self.origins.iter().map(|(origin, _)| format!("{origin:?}")).collect();
+        list.sort();
+        list.dedup();
         format!("if you trust it with this source's credentials, add to the [[source]]: allow = [{}]", list.join(", "))
     }
 }

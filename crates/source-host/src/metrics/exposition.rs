@@ -9,8 +9,9 @@ use crate::observer::Wait;
 
 type Sources = BTreeMap<String, Measured>;
 
-/// The causes of the contract stand at nothing from the beginning, so that the first gap is an increase.
-const CAUSES: [&str; 4] = ["truncated", "expired", "unreadable", "partial"];
+/// The causes of the contract, and the one that the component of this project adds, stand at nothing from the beginning, so
+/// that the first gap is an increase.
+const CAUSES: [&str; 5] = ["truncated", "expired", "unreadable", "partial", "overlap-shortened"];
 
 pub(super) fn exposition(sources: &Sources, wall: Duration) -> String {
     let mut out = Exposition { text: String::new(), sources };

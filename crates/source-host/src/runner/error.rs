@@ -24,10 +24,10 @@ pub enum RunError {
     #[error("the service refused the request")]
     Rejected(Fault),
     /// It would have to wait longer than a run to the end does.
-    #[error("the service cannot be read now; the next try would be in {wait:?}")]
+    #[error("the service cannot be read now{}", .wait.map(|wait| format!("; the next try would be in {wait:?}")).unwrap_or_default())]
     Waiting {
-        /// Until the next try.
-        wait: Duration,
+        /// Until the next try, where anything says how long that is.
+        wait: Option<Duration>,
         /// What went wrong.
         fault: Fault,
     },
@@ -90,8 +90,7 @@ impl From<Failure> for RunError {
             Failure::Unauthenticated(fault) => Self::Unauthenticated(fault),
             Failure::Forbidden(fault) => Self::Forbidden(fault),
             Failure::Throttled(delay) | Failure::Unavailable(delay) => {
-                let wait = Duration::from_nanos(delay.after.unwrap_or_default());
-                Self::Waiting { wait, fault: delay.fault }
+                Self::Waiting { wait: delay.after.map(Duration::from_nanos), fault: delay.fault }
             }
             Failure::Rejected(fault) => Self::Rejected(fault),
             Failure::UnusableCheckpoint(fault) => Self::Checkpoint(fault),
@@ -119,7 +118,9 @@ impl RunError {
     /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()) {
+        // What the component hopes for is a next poll, and this run makes none.
+        let is_over = matches!(self, Self::Waiting { .. });
+        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()).filter(|_| !is_over) {
             return Some(hint);
         }
         let hint = match self {
@@ -128,7 +129,7 @@ impl RunError {
             Self::Forbidden(_) => "grant the permission that is named above, and consent to it as an administrator",
             Self::Share { .. } => "raise `per_minute` and `per_hour` of the [[quota]]",
             Self::Waiting { .. } | Self::Quota { .. } => {
-                "start it again later, or run without --once, which waits as long as it takes"
+                "start it again later, or run without --once, which tries again for as long as it takes"
             }
             Self::Checkpoint(_) => {
                 "move the state away to start where the configuration says, or restore one from a backup"

@@ -9,7 +9,7 @@ pub(super) fn batch(source: &str, batch: &Batch, budget: &Budget) {
     }
     for gap in &batch.gaps {
         let cause = crate::sink::cause(&gap.cause);
-        tracing::warn!(source, cause, kind = gap.kind, "a range was not read: {}", gap.detail);
+        tracing::warn!(source, cause, kind = gap.kind, "a gap: {}", gap.detail);
     }
     let bytes: usize = batch.events.iter().map(|event| size(&event.body)).sum();
     if batch.events.len() > budget.max_events as usize || bytes as u64 > budget.max_bytes {

@@ -86,7 +86,8 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
         let (at, name) = (raw.name.span(), raw.name.get_ref().clone());
         // State files of names that differ in case alone are one file on some disks.
         if !names.insert(name.to_ascii_lowercase()) {
-            problems.add(at, format!("there are two sources of the name `{name}`; each needs one of its own"));
+            let what = "there are two sources of the name";
+            problems.add(at, format!("{what} `{name}`, in whatever case; each needs one of its own"));
         }
         sources.push(source(raw, folder, &sink_names, &quotas, &mut problems));
     }

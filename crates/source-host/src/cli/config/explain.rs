@@ -43,7 +43,7 @@ fn unknown_member(message: &str) -> Option<String> {
 /// That there is no such thing, and which one may have been meant.
 pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let Some(nearest) = known.iter().min_by_key(|name| likeness(found, name)) else {
-        return format!("there is {what}, and no other");
+        return format!("there is {what}, and none of another name");
     };
     let list = known.join(", ");
     if likeness(found, nearest) <= found.len().div_ceil(2) {
@@ -173,7 +173,10 @@ mod tests {
                 "host.toml:4: there are two sinks of the name",
             ),
             ("[[sink]]\ntype = \"stdout\"\nname = \"a b\"", "host.toml:3: `a b` is no name for a sink"),
-            ("[[source]]\nname = \"a\"\nsinks = [\"b\"]", "host.toml:3: there is no sink `b`, and no other"),
+            (
+                "[[source]]\nname = \"a\"\nsinks = [\"b\"]",
+                "host.toml:3: there is no sink `b`, and none of another name",
+            ),
             ("[[source]]\nname = \"a\"\nsinks = []", "host.toml:3: a source without a sink"),
             (
                 "[[sink]]\ntype = \"stdout\"\n[[source]]\nname = \"a\"\nsinks = [\"stout\"]",
@@ -228,7 +231,7 @@ mod tests {
                 "[[quota]]\nname = \"contoso\"\nper_minute = 9\n[[source]]\nname = \"a\"\nquota = \"contso\"",
                 "host.toml:6: there is no quota `contso`; did you mean `contoso`?",
             ),
-            ("[[source]]\nname = \"a\"\nquota = \"b\"", "host.toml:3: there is no quota `b`, and no other"),
+            ("[[source]]\nname = \"a\"\nquota = \"b\"", "host.toml:3: there is no quota `b`, and none of another name"),
             ("[host]\nconcurrency = 0", "host.toml:2: 0 is too little"),
             ("[host]\nin_flight = 0", "host.toml:2: 0 is too little"),
             ("[host]\nin_flight = 65", "host.toml:2: 65 is too much"),
