@@ -7,6 +7,8 @@
 //! [`record`] makes such a recording, by running a component against its service. Its secrets are replaced before anything
 //! is written.
 //!
+//! [`import_har`] and [`export_har`] go between scenarios and HTTP archives.
+//!
 //! [`scenarios!`] makes a test of each folder, for `cargo test`.
 //!
 //! [`Server`] puts the same recording behind plain HTTP on the loopback interface, for hosts with a clock of their own.
@@ -20,6 +22,7 @@ mod diff;
 mod drive;
 mod expectation;
 mod finding;
+mod har;
 mod junit;
 mod page;
 mod record;
@@ -34,6 +37,7 @@ mod transport;
 pub use conform::{Break, Law, State, Verdict, conform};
 pub use expectation::{UpdateError, update};
 pub use finding::Finding;
+pub use har::{HarError, Imported, export_har, import_har};
 pub use junit::junit;
 pub use page::{Replayed, page};
 pub use record::{RecordError, RecordOptions, RecordStep, Recording, Watcher, record};

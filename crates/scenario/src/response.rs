@@ -85,6 +85,11 @@ impl FailureKind {
         ("denied", Self::Denied),
     ];
 
+    /// What a word of `traffic.json` stands for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
+    }
+
     /// The word for it in `traffic.json`.
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)

@@ -1,5 +1,6 @@
 //! `scenario.json`: how a scenario is run.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -102,6 +103,15 @@ pub struct ClockJump {
 }
 
 impl Settings {
+    /// Reads the text of a `scenario.json`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its place.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Problem> {
+        Self::read(&Document::parse(file, text.to_owned())?)
+    }
+
     pub(crate) fn read(document: &Document) -> Result<Self, Problem> {
         let root =
             document.root().object(&["why", "from", "starts", "position", "budget", "polls", "until", "faults"])?;

@@ -2,6 +2,7 @@
 
 mod component;
 mod conform;
+mod har;
 mod limits;
 mod record;
 mod replay;
@@ -38,6 +39,12 @@ enum Command {
     #[command(after_help = "What is broken goes to stdout, with where, what was expected and what to do.\n\
         Exit status: 0 all laws are kept, 1 one is broken, 2 wrong usage or scenario.")]
     Conform(conform::Args),
+    /// Make a scenario of an HTTP archive (HAR 1.2), without its secrets.
+    #[command(after_help = "Exit status: 0 imported, 2 wrong usage or file.")]
+    Import(har::ImportArgs),
+    /// Make an HTTP archive (HAR 1.2) of a scenario, for any viewer of such files.
+    #[command(after_help = "Exit status: 0 exported, 2 wrong usage or scenario.")]
+    Export(har::ExportArgs),
     /// Serve a scenario's answers over plain HTTP on 127.0.0.1, for hosts with a clock of their own.
     #[command(after_help = "The base URL goes to stdout; it stands in for every recorded origin.\n\
         Requests that nothing answers get a 404 and are explained on stderr.")]
@@ -81,6 +88,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &mut Output::default()),
         Command::Record(args) => record::run(args),
         Command::Conform(args) => conform::run(&args, &mut Output::default()),
+        Command::Import(args) => har::import(&args),
+        Command::Export(args) => har::export(&args),
         Command::Serve(args) => serve::run(&args),
     };
     let status = ended.unwrap_or_else(|refusal| {

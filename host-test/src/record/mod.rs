@@ -25,7 +25,8 @@ use crate::drive::{Broken, Drive, Link, MOST_POLLS, Taken};
 use crate::finding::Finding;
 use crate::report::Report;
 use crate::run::{paused, replay};
-use crate::scrub::{RawConfig, Redaction, Scrubbed, scrub};
+use crate::scrub::{Origin, RawConfig, Redaction, Scrubbed, scrub};
+pub(crate) use exchange::{OF_CONNECTION, request_body};
 use pace::Really;
 use wire::Wire;
 
@@ -167,7 +168,7 @@ pub fn record(
     })?;
     let polls = u32::try_from(taken.outcome.polls.len()).unwrap_or(u32::MAX);
     let settings = Settings { until: ended(&options.until, &taken.outcome, polls), ..settings };
-    let mut scrubbed = scrub(raw, traffic, &redaction);
+    let mut scrubbed = scrub(raw, traffic, &redaction, Origin::Foreign);
     let mut notes = std::mem::take(&mut scrubbed.notes);
     notes.extend(denied.into_iter().map(|denial| format!("a request was refused and is not recorded: {denial}")));
     finish(folder, settings, &scrubbed, &taken, &component, notes)

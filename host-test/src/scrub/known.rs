@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scenario::{guid_placeholder, is_made, placeholder};
+use scenario::{guid_placeholder, is_made, is_placeholder, placeholder};
 
 use super::token;
 
@@ -18,6 +18,8 @@ pub(super) struct Known {
     /// How many placeholders there are of each kind.
     made: BTreeMap<String, usize>,
     guids: usize,
+    /// Whether what says that it is invented is taken at its word, as in a scenario that was loaded.
+    trusts_words: bool,
 }
 
 /// A value, and what stands in its place.
@@ -33,6 +35,10 @@ pub(super) struct Item {
 }
 
 impl Known {
+    pub(super) fn new(trusts_words: bool) -> Self {
+        Self { trusts_words, ..Self::default() }
+    }
+
     /// Learns a secret that the source was given, by its configuration or an answer, and returns its placeholder.
     pub(super) fn give(&mut self, what: &str, value: &str) -> String {
         self.learn(what, value, true)
@@ -61,7 +67,7 @@ impl Known {
     }
 
     fn learn(&mut self, what: &str, value: &str, given: bool) -> String {
-        if value.is_empty() || is_made(value) {
+        if value.is_empty() || self.is_harmless(value) {
             return value.to_owned();
         }
         if let Some(place) = self.places.get(value) {
@@ -89,6 +95,11 @@ impl Known {
             whole_word: false,
         });
         instead
+    }
+
+    /// Whether a value was replaced before. Of a signed token that is its signature.
+    fn is_harmless(&self, value: &str) -> bool {
+        is_made(value) || token::signature(value).is_some_and(is_made) || (self.trusts_words && is_placeholder(value))
     }
 
     /// Gives a value a pseudonym, unless it has one.

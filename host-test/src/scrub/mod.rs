@@ -57,9 +57,19 @@ pub(crate) struct RawConfig {
     pub(crate) secrets: Vec<String>,
 }
 
+/// Where traffic comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// A service or a foreign file, whose secrets are real whatever they are called.
+    Foreign,
+    /// A scenario, whose invented secrets say that they are.
+    Scenario,
+}
+
 /// Takes the secrets out of a configuration and of traffic.
-pub(crate) fn scrub(config: RawConfig, traffic: Traffic, redaction: &Redaction) -> Scrubbed {
-    let mut scrubber = Scrubber { names: Names::new(&redaction.names), known: Known::default() };
+pub(crate) fn scrub(config: RawConfig, traffic: Traffic, redaction: &Redaction, origin: Origin) -> Scrubbed {
+    let known = Known::new(origin == Origin::Scenario);
+    let mut scrubber = Scrubber { names: Names::new(&redaction.names), known };
     for (name, value) in &redaction.values {
         scrubber.known.give(name, value.expose());
     }

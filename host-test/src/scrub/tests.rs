@@ -13,7 +13,7 @@ fn scrubbed(interactions: &str, redaction: &Redaction) -> Scrubbed {
     let text = format!("{{\"interactions\": [{interactions}]}}");
     let traffic = Traffic::parse(Path::new("traffic.json"), &text).unwrap();
     let value = json!({ "tenant_id": "0f6f1a8e-3c1d-4d0b-9a5e-5f0c7b1d2e43", "client_secret": SECRET });
-    scrub(RawConfig { value, secrets: vec!["/client_secret".to_owned()] }, traffic, redaction)
+    scrub(RawConfig { value, secrets: vec!["/client_secret".to_owned()] }, traffic, redaction, Origin::Foreign)
 }
 
 fn text(scrubbed: &Scrubbed) -> String {
@@ -168,7 +168,7 @@ fn what_was_scrubbed_once_is_not_changed_again() {
         &redaction,
     );
     let config = RawConfig { value: serde_json::from_str(&first.config).unwrap(), secrets: Vec::new() };
-    let again = scrub(config, first.traffic.clone(), &Redaction::default());
+    let again = scrub(config, first.traffic.clone(), &Redaction::default(), Origin::Foreign);
     assert_eq!(again.traffic, first.traffic);
     assert_eq!(again.config, first.config);
 }

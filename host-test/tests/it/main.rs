@@ -7,6 +7,7 @@ mod cli;
 mod conform;
 mod examples;
 mod folder;
+mod har;
 mod microsoft_page;
 mod pull_engine;
 mod record;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::Receiver;
 
 use scenario::Scenario;
 use tempfile::TempDir;
@@ -12,12 +13,14 @@ use crate::service::{self, COOKIE, LINK, SECRET, SIGNATURE, TOKEN};
 /// A folder with a configuration for the service.
 struct Bench {
     root: TempDir,
+    /// One word for each request that the service got.
+    requests: Receiver<()>,
 }
 
 impl Bench {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let url = service::start();
+        let (url, requests) = service::start();
         let config = format!(
             "[host]\ncache = false\nproxy = \"none\"\n\n[[source]]\nname = \"contoso\"\ncomponent = {:?}\nallow = [\"{url}\"]\n\n[source.config]\n\
              tenant_id = \"0f6f1a8e-3c1d-4d0b-9a5e-5f0c7b1d2e43\"\nclient_id = \"5d1b9c54-77a3-4f4e-8c1b-2a9f0e6d3b10\"\n\
@@ -26,7 +29,7 @@ impl Bench {
             component().display().to_string()
         );
         std::fs::write(root.path().join("source.toml"), config).unwrap();
-        Self { root }
+        Self { root, requests }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -169,4 +172,61 @@ fn a_configuration_that_cannot_be_used_is_told_as_source_host_does() {
     let missing = host_test(&["record", "--config", "no.toml", "--out", "x"]);
     assert_eq!(missing.status, 2);
     assert!(missing.stderr.starts_with("error: cannot read the configuration no.toml"), "{}", missing.stderr);
+}
+
+#[test]
+fn what_was_recorded_goes_to_har_and_comes_back_identical_without_a_secret() {
+    let bench = Bench::new();
+    let recorded = bench.record(SECRET, &[]);
+    assert_eq!(recorded.status, 0, "{}", recorded.stderr);
+    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
+    let exported = host_test(&["export", &path("recorded"), "--out", &path("a.har")]);
+    assert_eq!(exported.status, 0, "{}", exported.stderr);
+    let imported = host_test(&["import", &path("a.har"), "--out", &path("imported")]);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    for file in ["scenario.json", "config.json", "traffic.json"] {
+        assert_eq!(bench.read(&format!("recorded/{file}")), bench.read(&format!("imported/{file}")), "{file}");
+    }
+    let component = component();
+    let updated = host_test(&["replay", &path("imported"), "--update", "--component", component.to_str().unwrap()]);
+    assert_eq!(updated.status, 0, "{}", updated.stderr);
+    assert_eq!(bench.read("recorded/expected.json"), bench.read("imported/expected.json"));
+    let events =
+        |name: &str| bench.read(&format!("{name}/expected.ndjson")).replace(&format!("\"source\":\"{name}\""), "");
+    assert_eq!(events("recorded"), events("imported"));
+    assert_clean(&bench, &[&recorded, &exported, &imported, &updated]);
+}
+
+#[test]
+fn a_recording_that_is_killed_leaves_nothing() {
+    let bench = Bench::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-test"));
+    command.args(["record", "--polls", "1000", "--config"]).arg(bench.path("source.toml"));
+    command.arg("--out").arg(bench.path("recorded")).env_clear().env("THE_SECRET", SECRET);
+    let mut child = command.spawn().unwrap();
+    bench.requests.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let files: Vec<PathBuf> = everything(bench.root.path()).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(files, [bench.path("source.toml")]);
+}
+
+#[test]
+fn an_interrupt_ends_a_recording_after_its_poll_and_it_is_kept() {
+    let bench = Bench::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-test"));
+    command.args(["record", "--polls", "1000", "--config"]).arg(bench.path("source.toml"));
+    command.arg("--out").arg(bench.path("recorded")).env_clear().env("THE_SECRET", SECRET);
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // The token, and what was found with it.
+    for _ in 0..2 {
+        bench.requests.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    }
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("stopping after this poll") && stderr.contains("replays as it was recorded"), "{stderr}");
+    assert_eq!(bench.replay("recorded").status, 0);
 }

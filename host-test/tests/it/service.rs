@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A client secret with characters that every encoding changes.
 pub(crate) const SECRET: &str = "Vx38Q~q/+&=%\"\\ü-Zr7hTn2kLw9PbYc5Dm0s";
@@ -11,19 +12,21 @@ pub(crate) const TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsImtpZCI6Imst
 pub(crate) const COOKIE: &str = "cookie-of-a-balancer-6c1f09";
 pub(crate) const LINK: &str = "c2VjcmV0LW9mLWEtbGluaw";
 
-/// Runs until the test ends; returns its base URL.
-pub(crate) fn start() -> String {
+/// Runs until the test ends; returns its base URL, and what gets a word for each request.
+pub(crate) fn start() -> (String, Receiver<()>) {
+    let (told, requests) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream));
+            let told = told.clone();
+            std::thread::spawn(move || serve(stream, &told));
         }
     });
-    url
+    (url, requests)
 }
 
-fn serve(stream: TcpStream) {
+fn serve(stream: TcpStream, told: &Sender<()>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     loop {
@@ -37,6 +40,8 @@ fn serve(stream: TcpStream) {
             head.iter().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body).unwrap();
+        // Most tests do not listen.
+        let _nobody_listens = told.send(());
         let (status, answer) = answer(&first, &head, &body);
         let answer = format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nset-cookie: lb={COOKIE}; Path=/; HttpOnly\r\n\
