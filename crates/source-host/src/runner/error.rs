@@ -118,9 +118,7 @@ impl RunError {
     /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        // What the component hopes for is a next poll, and this run makes none.
-        let is_over = matches!(self, Self::Waiting { .. });
-        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()).filter(|_| !is_over) {
+        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()) {
             return Some(hint);
         }
         let hint = match self {
