@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use scenario::Scenario;
 use source_host::{Component, Engine, LoadError};
 
-use super::{Output, Refusal, Status, limits, say};
+use super::{Output, Refusal, Status, limits, write_whole};
 use crate::conform::{Break, Law, State, Verdict, conform};
 use crate::junit::junit;
 
@@ -59,11 +59,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
         }
     };
     if let Some(file) = &args.junit {
-        std::fs::write(file, junit(&verdicts)).map_err(|error| Refusal {
-            message: format!("the JUnit XML {} cannot be written: {error}", file.display()),
-            hint: Some("name a file in a folder that is there and may be written to".to_owned()),
-        })?;
-        say(&format!("JUnit XML written to {}", file.display()));
+        write_whole("JUnit XML", file, &junit(&verdicts))?;
     }
     let broken = verdicts.iter().any(|verdict| verdict.broken().next().is_some());
     Ok(if broken { Status::NotAsExpected } else { Status::AsExpected })

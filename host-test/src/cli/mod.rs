@@ -9,6 +9,7 @@ mod replay;
 mod serve;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -110,6 +111,30 @@ fn indented(text: &str) -> String {
 /// Says something on stderr; where nobody listens there is nobody to tell.
 fn say(text: &str) {
     let _nobody_listens = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a file whole or not at all, in the place of one that is there, and says so. `what` is what it is to a person. What
+/// is a pipe or a device is written to.
+fn write_whole(what: &str, file: &Path, text: &str) -> Result<(), Refusal> {
+    let replace = || {
+        // What a link leads to is replaced, and not the link.
+        let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = file.with_file_name(name);
+        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file)).inspect_err(|_| {
+            // What is left of it is of no use; where it cannot be removed either, the error says why.
+            let _ = std::fs::remove_file(&new);
+        })
+    };
+    let is_stream = std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let written = if is_stream { std::fs::write(file, text) } else { replace() };
+    written.map_err(|error| Refusal {
+        message: format!("the {what} {} cannot be written: {error}", file.display()),
+        hint: Some("name a file in a folder that is there and may be written to".to_owned()),
+    })?;
+    say(&format!("{what} written to {}", file.display()));
+    Ok(())
 }
 
 /// stdout, until its reader goes away.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use scenario::Scenario;
 use source_host::Component;
 
-use super::{Output, Refusal, Status, component, indented, limits, say};
+use super::{Output, Refusal, Status, component, indented, limits, say, write_whole};
 use crate::{Finding, Replayed, Report, page, replay_within, update};
 
 #[derive(Debug, clap::Args)]
@@ -45,28 +45,13 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
         say(&format!("{count} scenarios replayed"));
     }
     if let Some(file) = &args.report {
-        write_whole(file, &page(&replays)).map_err(|error| Refusal {
-            message: format!("the report {} cannot be written: {error}", file.display()),
-            hint: Some("name a file in a folder that is there and may be written to".to_owned()),
-        })?;
-        say(&format!("report written to {}", file.display()));
+        write_whole("report", file, &page(&replays))?;
     }
     Ok(worst)
 }
 
 fn load(folder: &Path) -> Result<Scenario, Refusal> {
     Ok(Scenario::load(folder)?)
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = file.with_file_name(name);
-    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file)).inspect_err(|_| {
-        // What is left of it is of no use; where it cannot be removed either, the error says why.
-        let _ = std::fs::remove_file(&new);
-    })
 }
 
 fn one(
