@@ -25,16 +25,17 @@ pub(crate) fn lines(expected: &str, got: &str) -> String {
 /// The difference of two NDJSON texts, member by member. Where only the order or the spelling of members differs, the
 /// lines themselves are shown.
 pub(crate) fn ndjson(expected: &str, got: &str) -> String {
-    let (readable_expected, readable_got) = (readable(expected), readable(got));
+    let (readable_expected, readable_got) = (readable(expected.lines()), readable(got.lines()));
     if readable_expected == readable_got { lines(expected, got) } else { lines(&readable_expected, &readable_got) }
 }
 
-fn readable(ndjson: &str) -> String {
+/// Lines of JSON with a member a line.
+pub(crate) fn readable<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     let pretty = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
         Ok(value) => format!("{value:#}\n"),
         Err(_) => format!("{line}\n"),
     };
-    ndjson.lines().map(pretty).collect()
+    lines.into_iter().map(pretty).collect()
 }
 
 #[cfg(test)]

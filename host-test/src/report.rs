@@ -88,12 +88,13 @@ impl fmt::Display for Report {
     }
 }
 
-fn count(number: usize, noun: &str) -> String {
+/// A number and its noun.
+pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Seconds to the millisecond, as far as there are any.
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let text = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

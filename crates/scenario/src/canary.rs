@@ -156,14 +156,17 @@ impl Canaries {
 }
 
 /// What RFC 3986 does not leave alone.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A secret as it is, and as a form and JSON have it.
-fn spellings(secret: &str) -> [String; 4] {
+/// A secret as it is, and as a form and JSON have it, each once: most are the same in all of them.
+fn spellings(secret: &str) -> Vec<String> {
     let in_form = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let as_sent = utf8_percent_encode(secret, RESERVED).to_string();
     let in_json = Value::from(secret).to_string();
-    [secret.to_owned(), in_form, as_sent, in_json.trim_matches('"').to_owned()]
+    let mut spellings = vec![secret.to_owned(), in_form, as_sent, in_json.trim_matches('"').to_owned()];
+    spellings.sort();
+    spellings.dedup();
+    spellings
 }
 
 #[cfg(test)]

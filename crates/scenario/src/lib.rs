@@ -35,7 +35,7 @@ mod suspicion;
 mod traffic;
 mod written;
 
-pub use canary::{Canaries, SECRET_MEMBERS, is_secret};
+pub use canary::{Canaries, RESERVED, SECRET_MEMBERS, is_secret};
 pub use create::{CreateError, create, refuse_existing};
 pub use difference::Difference;
 pub use duration::{duration_text, parse_duration};

@@ -17,3 +17,14 @@ pub use exports::pipeline::source::source::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Gap, GapCause, Instant, Level,
     NextPoll, Origin as PlannedOrigin, Payload, Position, SecretUse,
 };
+
+impl Payload {
+    /// The bytes of it, whatever it is.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}

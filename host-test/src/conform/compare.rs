@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use source_host::{Batch, Event, Failure, Gap, Instant};
 
 use super::law::Law;
-use super::run::{Ident, Poll, Run, body, ident};
+use super::run::{Ident, Poll, Run, ident};
 use super::verdict::Findings;
 
 /// The same answers, poll by poll.
@@ -144,7 +144,7 @@ type Version<'a> = (&'a str, &'a str, Option<(i64, u32)>, &'a [u8]);
 
 fn version(event: &Event) -> Version<'_> {
     let visible = event.visible.as_ref().map(|instant| (instant.seconds, instant.nanoseconds));
-    (&event.kind, &event.subject, visible, body(event))
+    (&event.kind, &event.subject, visible, event.body.as_bytes())
 }
 
 /// One key, one version, in all runs.

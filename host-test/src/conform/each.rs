@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use source_host::{Budget, Description, Failure, NextPoll, Position};
 
 use super::law::Law;
-use super::run::{Poll, Run, body, ident};
+use super::run::{Poll, Run, ident};
 use super::verdict::Findings;
 
 pub(super) fn check(run: &Run, description: &Description, findings: &mut Findings) {
@@ -65,7 +65,7 @@ fn origins(poll: &Poll, place: &str, findings: &mut Findings) {
 }
 
 fn budget(poll: &Poll, asked_for: Option<&Budget>, place: &str, findings: &mut Findings) {
-    let bytes: u64 = poll.events().iter().map(|event| body(event).len() as u64).sum();
+    let bytes: u64 = poll.events().iter().map(|event| event.body.as_bytes().len() as u64).sum();
     let given = &poll.budget;
     let used = [
         ("events", poll.events().len() as u64, u64::from(given.max_events)),
@@ -116,7 +116,7 @@ fn promises(poll: &Poll, description: &Description, place: &str, findings: &mut 
         findings.add(Law::Promises, place, found, hint);
     }
     for event in poll.events() {
-        let (found, most) = (body(event).len() as u64, description.max_event_bytes);
+        let (found, most) = (event.body.as_bytes().len() as u64, description.max_event_bytes);
         if found > most {
             let found = format!("expected events of at most {most} bytes, found one of {found}: {}", event.key);
             findings.add(Law::Promises, place, found, hint);

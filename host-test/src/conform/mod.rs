@@ -216,7 +216,7 @@ impl<'a> Bench<'a> {
     /// The smallest budgets with which something comes.
     fn tight(&self, first: &Run) -> Vec<(String, Budget)> {
         let given = convert::budget(&self.scenario.settings.budget);
-        let largest = first.polls.iter().flat_map(Poll::events).map(|event| run::body(event).len()).max();
+        let largest = first.polls.iter().flat_map(Poll::events).map(|event| event.body.as_bytes().len()).max();
         let largest = largest.map_or(given.max_bytes, |bytes| bytes as u64);
         vec![
             ("a run with one event a poll".to_owned(), Budget { max_events: 1, ..given }),

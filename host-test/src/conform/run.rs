@@ -7,8 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use scenario::{ChunkSizes, Mismatch, Order, Request, Scenario, Traffic, Until, Unused};
 use source_host::{
-    Batch, Budget, CallError, Clock, Component, Event, Failure, Limits, NextPoll, Payload, Policy, Position, Source,
-    SourceParts,
+    Batch, Budget, CallError, Clock, Component, Event, Failure, Limits, NextPoll, Policy, Position, Source, SourceParts,
 };
 
 use super::recording::Recording;
@@ -114,14 +113,7 @@ impl Run {
 }
 
 pub(super) fn ident(event: &Event) -> Ident {
-    (event.key.clone(), body(event).to_vec())
-}
-
-pub(super) fn body(event: &Event) -> &[u8] {
-    match &event.body {
-        Payload::Text(text) => text.as_bytes(),
-        Payload::Binary(bytes) => bytes,
-    }
+    (event.key.clone(), event.body.as_bytes().to_vec())
 }
 
 /// A clock whose monotonic side began at another time.

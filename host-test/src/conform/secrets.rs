@@ -5,7 +5,7 @@ use serde_json::Value;
 use source_host::{AccessPlan, Description, Diagnostic};
 
 use super::law::Law;
-use super::run::{Run, body};
+use super::run::Run;
 use super::schema;
 use super::verdict::Findings;
 
@@ -48,7 +48,7 @@ impl Watch {
             let place = run.place(poll);
             self.look(&place, &format!("{:?}", poll.answer), findings);
             for event in poll.events() {
-                self.look(&format!("an event of {place}"), &String::from_utf8_lossy(body(event)), findings);
+                self.look(&format!("an event of {place}"), &String::from_utf8_lossy(event.body.as_bytes()), findings);
             }
         }
         if let Some((number, error)) = &run.lost {

@@ -5,15 +5,13 @@ use std::time::Duration;
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use scenario::{Answer, ChunkSizes, Interaction, Pattern, RecordedBody, RecordedRequest, Scenario, Times};
+use percent_encoding::utf8_percent_encode;
+use scenario::{Answer, ChunkSizes, Interaction, Pattern, RESERVED, RecordedBody, RecordedRequest, Scenario, Times};
 use serde_json::{Value, json};
 
 use super::model::{Content, Creator, Entry, Extra, Files, Har, Log, Pair, PostData, Request, Response, Timings};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// What RFC 3986 does not leave alone.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The text of a HAR 1.2 of a scenario's traffic. What HAR has no place for stands in members that begin with `_`, so that
 /// [`import_har`](crate::import_har) brings the same traffic back.

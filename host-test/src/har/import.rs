@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use scenario::{
-    Budget, CreateError, Faults, Group, Interaction, Position, Scenario, Settings, Traffic, Until, create, suspicions,
-};
+use scenario::{Budget, CreateError, Faults, Group, Interaction, Position, Scenario, Settings, Traffic, Until, create};
 use serde_json::Value;
 
 use super::entry;
@@ -122,13 +120,9 @@ fn finish(
     let settings = Settings { from: scrubbed.text(&settings.from), why: scrubbed.text(&settings.why), ..settings };
     let scenario = Scenario::new(folder, settings, scrubbed.config.clone(), scrubbed.traffic.clone());
     let files = scenario.written();
-    for (name, bytes) in &files {
-        let looks =
-            || suspicions(Path::new(name), std::str::from_utf8(bytes).ok()?).into_iter().next().map(|p| p.message);
-        if let Some(what) = scrubbed.leak(bytes).or_else(looks) {
-            let hint = "nothing was written; name what it is with --redact NAME";
-            return Err(HarError::new(format!("{name} would hold what looks like a real secret: {what}"), hint));
-        }
+    if let Some((place, what)) = scrubbed.leaking(&files) {
+        let hint = "nothing was written; name what it is with --redact NAME";
+        return Err(HarError::new(format!("{place} would hold what looks like a real secret: {what}"), hint));
     }
     Ok(Imported { scenario, notes, files })
 }

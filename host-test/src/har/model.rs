@@ -27,10 +27,9 @@ pub(super) struct Log {
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(super) struct Creator {
-    #[serde(default)]
     pub(super) name: String,
-    #[serde(default)]
     pub(super) version: String,
 }
 
@@ -104,25 +103,24 @@ pub(super) struct Request {
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct PostData {
-    #[serde(default)]
     pub(super) mime_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) params: Option<Vec<Pair>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
     /// `base64`, where the text is that of bytes.
-    #[serde(default, rename = "_encoding", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "_encoding", skip_serializing_if = "Option::is_none")]
     pub(super) encoding: Option<String>,
     /// `form`, `json`, `text` or `base64`: what a scenario compares it as.
-    #[serde(default, rename = "_kind", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "_kind", skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<String>,
     /// JSON Pointers of texts that are patterns.
-    #[serde(default, rename = "_patterns", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "_patterns", skip_serializing_if = "Vec::is_empty")]
     pub(super) patterns: Vec<Pair>,
     /// Whether the whole text is a pattern.
-    #[serde(default, rename = "_pattern", skip_serializing_if = "is_false")]
+    #[serde(rename = "_pattern", skip_serializing_if = "is_false")]
     pub(super) pattern: bool,
 }
 
@@ -152,26 +150,22 @@ pub(super) struct Response {
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Content {
-    #[serde(default)]
     pub(super) size: i64,
-    #[serde(default)]
     pub(super) mime_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) encoding: Option<String>,
 }
 
 /// Milliseconds; -1 for what does not apply.
 #[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(super) struct Timings {
-    #[serde(default)]
     pub(super) send: f64,
-    #[serde(default)]
     pub(super) wait: f64,
-    #[serde(default)]
     pub(super) receive: f64,
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::report::seconds as shown_seconds;
+
 /// A text as it stands between tags or in an attribute.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
@@ -48,19 +50,11 @@ pub(super) fn difference(text: &str) -> String {
 pub(super) fn span(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {
-        0..60 => {
-            let text = format!("{seconds}.{:03}", length.subsec_millis());
-            format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
-        }
+        0..60 => format!("{} s", shown_seconds(length)),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
-}
-
-/// A number and its noun.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::fmt::Write as _;
 
 use scenario::{NextOutcome, PollOutcome, Scenario};
 
+use crate::diff::readable;
 use crate::finding::Finding;
-use crate::report::Report;
+use crate::report::{Report, count};
 use crate::timeline::{Answered, Asked, Message, Span};
 
-use html::{Text, count, difference, pre, span, unfolding};
+use html::{Text, difference, pre, span, unfolding};
 
 /// From so many polls in a row on that brought nothing, they are folded into one line.
 const QUIET: usize = 3;
@@ -182,7 +183,7 @@ fn one_poll(number: usize, at: &Span, poll: Option<&PollOutcome>, asked: &[Asked
     );
     html.extend(asked.iter().map(exchange));
     if !lines.is_empty() {
-        html.push_str(&unfolding(&poll.map(returned).unwrap_or_default(), &pre(&readable(lines))));
+        html.push_str(&unfolding(&poll.map(returned).unwrap_or_default(), &pre(&readable(lines.iter().copied()))));
     }
     let Some(poll) = poll else { return html + "</div>\n" };
     if let Some(failure) = &poll.failure {
@@ -222,13 +223,4 @@ fn exchange(asked: &Asked) -> String {
 fn message(message: &Message) -> String {
     let Message { line, headers, body } = message;
     pre(format!("{line}\n{headers}\n{body}").trim_end())
-}
-
-/// Lines of JSON with a member a line.
-fn readable(lines: &[&str]) -> String {
-    let one = |line: &&str| match serde_json::from_str::<serde_json::Value>(line) {
-        Ok(value) => format!("{value:#}\n"),
-        Err(_) => format!("{line}\n"),
-    };
-    lines.iter().map(one).collect()
 }

@@ -13,9 +13,6 @@ const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 90.0;
 const RIGHT: f64 = 24.0;
 
-/// The narrowest mark that can be seen.
-const NARROWEST: f64 = 2.0;
-
 /// A drawing of a run that took so long in all.
 pub(super) fn strip(timeline: &Timeline, polls: &[PollOutcome], length: Duration) -> String {
     let scale = Scale { length: length.max(Duration::from_millis(1)) };
@@ -26,21 +23,20 @@ pub(super) fn strip(timeline: &Timeline, polls: &[PollOutcome], length: Duration
     }
     for pair in timeline.polls.windows(2) {
         let [before, after] = pair else { continue };
-        let waited = after.began.saturating_sub(before.ended);
-        let told = format!("waits {}", span(waited));
-        scale.mark(&mut svg, "wait", (10.0, 78.0), before.ended, after.began, &told, 0.0);
+        let told = format!("waits {}", span(after.began.saturating_sub(before.ended)));
+        let mark = Mark { class: "wait", y: 10, height: 78, from: before.ended, to: after.began, narrowest: 0.0 };
+        scale.draw(&mut svg, &mark, &told);
     }
     for exchange in &timeline.exchanges {
         let (class, took, told) = request(exchange);
-        scale.mark(&mut svg, class, (16.0, 12.0), exchange.at, exchange.at + took, &told, NARROWEST);
+        let mark = Mark { to: exchange.at + took, narrowest: 2.0, ..Mark::at(class, 16, exchange.at) };
+        scale.draw(&mut svg, &mark, &told);
     }
     for ((number, span), poll) in (1..).zip(&timeline.polls).zip(polls) {
         let class = if poll.failure.is_some() { "batch bad" } else { "batch" };
-        let told = format!("poll {number}: {}", super::what_came(poll));
-        scale.mark(&mut svg, class, (42.0, 12.0), span.ended, span.ended, &told, 4.0);
+        scale.draw(&mut svg, &Mark::at(class, 42, span.ended), &format!("poll {number}: {}", super::what_came(poll)));
         if poll.checkpoint.is_some() {
-            let told = format!("checkpoint of poll {number}");
-            scale.mark(&mut svg, "checkpoint", (68.0, 12.0), span.ended, span.ended, &told, 4.0);
+            scale.draw(&mut svg, &Mark::at("checkpoint", 68, span.ended), &format!("checkpoint of poll {number}"));
         }
     }
     for quarter in 0..=4_u32 {
@@ -69,6 +65,24 @@ fn request(exchange: &Exchange) -> (&'static str, Duration, String) {
     }
 }
 
+/// A rectangle over a stretch of time.
+struct Mark<'a> {
+    class: &'a str,
+    y: u32,
+    height: u32,
+    from: Duration,
+    to: Duration,
+    /// The least width, in the units of the drawing.
+    narrowest: f64,
+}
+
+impl<'a> Mark<'a> {
+    /// One of an instant, in the lane that begins at `y`.
+    fn at(class: &'a str, y: u32, at: Duration) -> Self {
+        Self { class, y, height: 12, from: at, to: at, narrowest: 4.0 }
+    }
+}
+
 struct Scale {
     length: Duration,
 }
@@ -78,20 +92,11 @@ impl Scale {
         LEFT + (WIDTH - LEFT - RIGHT) * (at.as_secs_f64() / self.length.as_secs_f64()).min(1.0)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a mark is where, from when, to when and what it says")]
-    fn mark(
-        &self,
-        svg: &mut String,
-        class: &str,
-        (y, height): (f64, f64),
-        from: Duration,
-        to: Duration,
-        told: &str,
-        narrowest: f64,
-    ) {
-        let x = self.x(from);
+    fn draw(&self, svg: &mut String, mark: &Mark<'_>, told: &str) {
+        let Mark { class, y, height, from, to, narrowest } = mark;
+        let x = self.x(*from);
         // A hair less, so that neighbours are told apart.
-        let width = (self.x(to) - x - 1.0).max(narrowest);
+        let width = (self.x(*to) - x - 1.0).max(*narrowest);
         if width <= 0.0 {
             return;
         }

@@ -14,9 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use scenario::{
-    Budget, CreateError, Faults, Interaction, Outcome, Position, Scenario, Settings, Until, create, suspicions,
-};
+use scenario::{Budget, CreateError, Faults, Interaction, Outcome, Position, Scenario, Settings, Until, create};
 use source_host::{CallError, ConfiguredSource, Source, SourceParts};
 use tokio::sync::watch;
 
@@ -193,15 +191,8 @@ fn finish(
         scenario.expected = Some((replayed.outcome.text(), replayed.outcome.value()));
     }
     let files = scenario.written();
-    for (name, bytes) in &files {
-        let looks = || {
-            let text = std::str::from_utf8(bytes).ok()?;
-            let problem = suspicions(Path::new(name), text).into_iter().next()?;
-            Some(format!("{}: {}", problem.pointer, problem.message))
-        };
-        if let Some(what) = scrubbed.leak(bytes).or_else(looks) {
-            return Err(RecordError::Secret { place: name.clone(), what });
-        }
+    if let Some((place, what)) = scrubbed.leaking(&files) {
+        return Err(RecordError::Secret { place, what });
     }
     Ok(Recording { scenario, replayed, findings, notes, files })
 }

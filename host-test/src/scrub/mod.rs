@@ -19,9 +19,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use scenario::{Interaction, Traffic};
+use scenario::{Interaction, Traffic, suspicions};
 use serde_json::Value;
 use source_host::SecretValue;
 
@@ -107,8 +108,20 @@ impl Scrubbed {
     }
 
     /// Which secret would still be shown, in any encoding, by the name that it was learnt under.
-    pub(crate) fn leak(&self, bytes: &[u8]) -> Option<String> {
+    fn leak(&self, bytes: &[u8]) -> Option<String> {
         self.sweep.finds(bytes)
+    }
+
+    /// The first of these files that would still show a secret, or what looks like one, and which: by the name that it was
+    /// learnt under, or by its place and its looks.
+    pub(crate) fn leaking(&self, files: &[(String, Vec<u8>)]) -> Option<(String, String)> {
+        files.iter().find_map(|(name, bytes)| {
+            let looks = || {
+                let problem = suspicions(Path::new(name), std::str::from_utf8(bytes).ok()?).into_iter().next()?;
+                Some(format!("{}: {}", problem.pointer, problem.message))
+            };
+            Some((name.clone(), self.leak(bytes).or_else(looks)?))
+        })
     }
 }
 

@@ -108,7 +108,7 @@ fn what_the_source_was_given_it_has_to_send_and_what_it_made_may_be_anything() {
     for secret in ["c2lnbmF0dXJl", "made-of-a-key", "made-again", "cookie-value", "page-two"] {
         assert!(!written.contains(secret), "{secret} in {written}");
     }
-    assert_eq!(scenario::suspicions(Path::new("traffic.json"), &written), []);
+    assert_eq!(suspicions(Path::new("traffic.json"), &written), []);
 }
 
 #[test]

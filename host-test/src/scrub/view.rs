@@ -82,7 +82,9 @@ fn entities(bytes: &[u8]) -> Option<View> {
 
 /// Decodes what `unit` understands, each time with the bytes that it stands for and how long it was.
 fn decoded(bytes: &[u8], mark: u8, unit: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<View> {
-    memchr(mark, bytes)?;
+    if !bytes.contains(&mark) {
+        return None;
+    }
     let mut view = View { bytes: Vec::with_capacity(bytes.len()), at: Vec::with_capacity(bytes.len() + 1) };
     let mut changed = false;
     let mut at = 0;
@@ -100,10 +102,6 @@ fn decoded(bytes: &[u8], mark: u8, unit: impl Fn(&[u8]) -> Option<(Vec<u8>, usiz
     }
     view.at.push(bytes.len());
     changed.then_some(view)
-}
-
-fn memchr(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|other| *other == byte)
 }
 
 fn digit(byte: u8) -> Option<u8> {

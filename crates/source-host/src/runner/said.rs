@@ -1,6 +1,6 @@
 //! What a component says to the operator.
 
-use crate::bindings::{Batch, Budget, Diagnostic, Level, Payload};
+use crate::bindings::{Batch, Budget, Diagnostic, Level};
 
 /// What a batch says, and where it does not keep to the contract.
 pub(super) fn batch(source: &str, batch: &Batch, budget: &Budget) {
@@ -11,7 +11,7 @@ pub(super) fn batch(source: &str, batch: &Batch, budget: &Budget) {
         let cause = crate::sink::cause(&gap.cause);
         tracing::warn!(source, cause, kind = gap.kind, "a gap: {}", gap.detail);
     }
-    let bytes: usize = batch.events.iter().map(|event| size(&event.body)).sum();
+    let bytes: usize = batch.events.iter().map(|event| event.body.as_bytes().len()).sum();
     if batch.events.len() > budget.max_events as usize || bytes as u64 > budget.max_bytes {
         tracing::warn!(source, events = batch.events.len(), bytes, "the component passed its budget");
     }
@@ -26,12 +26,5 @@ pub fn report(source: &str, diagnostic: &Diagnostic) {
         Level::Error => tracing::error!(source, code, pointer, hint, "{message}"),
         Level::Warning => tracing::warn!(source, code, pointer, hint, "{message}"),
         Level::Note => tracing::info!(source, code, pointer, hint, "{message}"),
-    }
-}
-
-fn size(payload: &Payload) -> usize {
-    match payload {
-        Payload::Text(text) => text.len(),
-        Payload::Binary(bytes) => bytes.len(),
     }
 }

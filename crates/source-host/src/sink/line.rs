@@ -34,11 +34,7 @@ pub fn batch_lines(source: &str, batch: &Batch) -> Vec<u8> {
 
 /// The bytes that an event's line takes at the most, where nothing in its texts is escaped.
 pub(super) fn room_for(event: &Event) -> usize {
-    let body = match &event.body {
-        Payload::Text(text) => text.len(),
-        Payload::Binary(bytes) => bytes.len(),
-    };
-    body + event.key.len() + event.subject.len() + event.kind.len() + 256
+    event.body.as_bytes().len() + event.key.len() + event.subject.len() + event.kind.len() + 256
 }
 
 /// Appends an event without its line break.
