@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use scenario::{Answer, ChunkSizes, Mismatch, Order, Replay, Scenario};
+use scenario::{Answer, ChunkSizes, Interaction, Mismatch, Order, Replay, Scenario};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::body::{Cut, RecordedBody};
@@ -53,15 +53,19 @@ impl Server {
         base_url(&self.listener)
     }
 
-    /// Answers until it is dropped. `unmatched` is called for each request that nothing answers, which gets a 404.
+    /// Answers until it is dropped. `told` is called for each request with the interaction that answers it; one that
+    /// nothing answers gets a 404.
     ///
     /// # Errors
     ///
     /// The system gives no more connections.
-    pub async fn run(self, unmatched: impl Fn(&Mismatch) + Clone + Send + 'static) -> std::io::Result<()> {
+    pub async fn run(
+        self,
+        told: impl Fn(&str, Result<&Interaction, &Mismatch>) + Clone + Send + 'static,
+    ) -> std::io::Result<()> {
         loop {
             let (stream, _) = self.listener.accept().await?;
-            tokio::spawn(serve(stream, Arc::clone(&self.state), unmatched.clone()));
+            tokio::spawn(serve(stream, Arc::clone(&self.state), told.clone()));
         }
     }
 }
@@ -70,10 +74,14 @@ fn base_url(listener: &TcpListener) -> std::io::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-async fn serve(stream: TcpStream, state: Arc<State>, unmatched: impl Fn(&Mismatch) + Clone + Send + 'static) {
+async fn serve(
+    stream: TcpStream,
+    state: Arc<State>,
+    told: impl Fn(&str, Result<&Interaction, &Mismatch>) + Clone + Send + 'static,
+) {
     let service = service_fn(move |request| {
-        let (state, unmatched) = (Arc::clone(&state), unmatched.clone());
-        async move { state.answer(request, unmatched).await }
+        let (state, told) = (Arc::clone(&state), told.clone());
+        async move { state.answer(request, told).await }
     });
     // A connection that ends early is the client's choice or the recording's, and nobody's to report.
     let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -83,7 +91,7 @@ impl State {
     async fn answer(
         &self,
         request: http::Request<Incoming>,
-        unmatched: impl Fn(&Mismatch),
+        told: impl Fn(&str, Result<&Interaction, &Mismatch>),
     ) -> Result<http::Response<Body>, std::io::Error> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
@@ -92,14 +100,16 @@ impl State {
             let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
             request.url = format!("http://{host}{}", request.url);
         }
+        let what = format!("{} {}", request.method, request.url);
         let taken = self.replay.lock().unwrap_or_else(PoisonError::into_inner).take(&request);
         let interaction = match taken {
             Ok(interaction) => interaction,
             Err(mismatch) => {
-                unmatched(&mismatch);
+                told(&what, Err(&mismatch));
                 return not_found(&mismatch).map_err(std::io::Error::other);
             }
         };
+        told(&what, Ok(&interaction));
         match &interaction.answer {
             Answer::Failure(failure) => Err(std::io::Error::other(failure.kind.word())),
             Answer::Response(response) => {

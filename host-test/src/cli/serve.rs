@@ -26,7 +26,13 @@ pub(super) fn run(args: &Args) -> Result<Status, Refusal> {
     runtime.block_on(async {
         let server = Server::bind(&scenario, args.port).await.map_err(failed)?;
         Output::default().write(&format!("{}\n", server.base_url().map_err(failed)?))?;
-        server.run(|mismatch| say(&mismatch.to_string())).await.map_err(failed)
+        server
+            .run(|request, answered| match answered {
+                Ok(interaction) => say(&format!("{request}: interaction {}", interaction.number)),
+                Err(mismatch) => say(&mismatch.to_string()),
+            })
+            .await
+            .map_err(failed)
     })?;
     Ok(Status::AsExpected)
 }

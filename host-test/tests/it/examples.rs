@@ -33,7 +33,7 @@ fn serve() -> String {
         runtime.block_on(async {
             let server = host_test::Server::bind(&scenario, 0).await.unwrap();
             say.send(server.base_url().unwrap()).unwrap();
-            server.run(|mismatch| eprintln!("{mismatch}")).await.unwrap();
+            server.run(|_, answered| answered.map_or_else(|mismatch| eprintln!("{mismatch}"), |_| ())).await.unwrap();
         });
     });
     told.recv().unwrap()

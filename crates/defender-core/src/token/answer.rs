@@ -33,11 +33,11 @@ pub fn read_token(head: &ResponseHead, body: &[u8], now: Now, config: &Config) -
         return Err(refusal(head, body, parsed.ok().as_ref(), now, config));
     }
     match parsed {
-        Ok(value) => token(&value, now).map_err(|why| unreadable(head, &why, config)),
+        Ok(value) => token(&value, now).map_err(|why| unreadable(head, &why, OTHER_ENDPOINT, config)),
         Err(error) if error.is_eof() && body.trim_ascii_start().starts_with(b"{") => {
             Err(Failure::Unavailable(Delay { after: None, fault: truncated(head, body.len(), config) }))
         }
-        Err(_) => Err(unreadable(head, &format!("it answered {}", described(head, body, config)), config)),
+        Err(_) => Err(unreadable(head, &format!("it answered {}", described(head, body, config)), PROXY, config)),
     }
 }
 
@@ -76,7 +76,13 @@ fn seconds(value: &Node) -> Option<u64> {
     seconds.filter(|seconds| *seconds > 0)
 }
 
-fn unreadable(head: &ResponseHead, why: &str, config: &Config) -> Failure {
+/// What to do where the answer is no JSON.
+const PROXY: &str = "A proxy's page is the usual culprit: let this host through it; then check `endpoints.token`.";
+
+/// What to do where it is JSON.
+const OTHER_ENDPOINT: &str = "Microsoft's login answers with a Bearer token as `access_token`: check `endpoints.token`, and what stands in between.";
+
+fn unreadable(head: &ResponseHead, why: &str, hint: &str, config: &Config) -> Failure {
     Failure::Rejected(fault(
         head,
         "token.unreadable",
@@ -84,7 +90,7 @@ fn unreadable(head: &ResponseHead, why: &str, config: &Config) -> Failure {
             "The token endpoint {} gave no usable token for tenant {} (HTTP {}): {why}.",
             config.token_endpoint.host, config.tenant_id, head.status
         ),
-        "A proxy's page is the usual culprit: let this host through it; then check `endpoints.token`.",
+        hint,
         "tokenunreadable",
         config,
     ))

@@ -6,6 +6,7 @@ mod fluent;
 mod http;
 mod proxy;
 mod quotas;
+mod read;
 mod sinks;
 
 use std::collections::BTreeMap;
@@ -163,16 +164,19 @@ struct RawSecret {
 }
 
 impl Config {
-    /// Reads and checks a file, and says everything that is wrong with it as far as it can be read.
+    /// Reads and checks a file, and says everything that does not fit it, or everything that is wrong with what it says.
     pub(crate) fn load(path: &Path) -> Result<Self, Report> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Report::wrong(format!("cannot read the configuration {}", path.display()))
                 .because(error)
                 .hint("name the file with --config")
         })?;
-        let raw: RawFile = toml::from_str(&text).map_err(|error| explain::syntax(path, &text, &error))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        check::check(raw, folder).map_err(|problems| explain::problems(path, &text, problems))
+        Self::parse(&text, folder).map_err(|problems| explain::problems(path, &text, problems))
+    }
+
+    fn parse(text: &str, folder: &Path) -> Result<Self, Vec<check::Problem>> {
+        check::check(read::read(text)?, folder)
     }
 
     /// Where checkpoints are kept: what the command line says, the configuration, or `state` beside it.

@@ -47,6 +47,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     }
     Report::all(problems)?;
     refuse_endless_array(&arguments, range, &opened)?;
+    refuse_other_format(&arguments, &opened)?;
 
     let folder = config.state_folder(arguments.state.as_deref());
     let mut outputs = Outputs::open(&arguments, &config, &network)?;
@@ -233,6 +234,25 @@ fn refuse_endless_array(
         .hint("give a range with --since and --until, or a `request` in its config; or name a file of lines, such as events.ndjson")),
         _ => Ok(()),
     }
+}
+
+/// A source that says which format its events have, and says another one, makes no rows.
+fn refuse_other_format(arguments: &RunArguments, opened: &[(&SourceTable, Opened)]) -> Result<(), Report> {
+    if Kind::of(arguments) != Kind::Csv {
+        return Ok(());
+    }
+    for (table, Opened { plan, .. }) in opened {
+        let config: serde_json::Value = serde_json::from_str(&plan.effective_config).unwrap_or_default();
+        if let Some(format) = config.get("format").and_then(serde_json::Value::as_str).filter(|format| *format != "csv")
+        {
+            return Err(Report::wrong(format!(
+                "source `{}` makes events of format `{format}`, and no CSV rows",
+                table.name
+            ))
+            .hint("write format = \"csv\" into its config, or name a file that does not end in .csv"));
+        }
+    }
+    Ok(())
 }
 
 fn store(

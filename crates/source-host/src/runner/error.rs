@@ -24,8 +24,10 @@ pub enum RunError {
     #[error("the service refused the request")]
     Rejected(Fault),
     /// It would have to wait longer than a run to the end does.
-    #[error("the service cannot be read now{}", .wait.map(|wait| format!("; the next try would be in {wait:?}")).unwrap_or_default())]
+    #[error("the service cannot be read now{}", given_up(*.wait, *.failures))]
     Waiting {
+        /// Polls in a row that failed for such a reason, this one included.
+        failures: u32,
         /// Until the next try, where anything says how long that is.
         wait: Option<Duration>,
         /// What went wrong.
@@ -83,6 +85,15 @@ pub enum RunError {
     Sink(#[from] SinkError),
 }
 
+/// Why nothing is waited for any more.
+fn given_up(wait: Option<Duration>, failures: u32) -> String {
+    let next = wait.map(|wait| format!("; the next try would be in {wait:?}, and this run ends here"));
+    match failures {
+        0 | 1 => next.unwrap_or_default(),
+        _ => format!(": {failures} polls in a row failed{}", next.unwrap_or_default()),
+    }
+}
+
 impl From<Failure> for RunError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -90,7 +101,7 @@ impl From<Failure> for RunError {
             Failure::Unauthenticated(fault) => Self::Unauthenticated(fault),
             Failure::Forbidden(fault) => Self::Forbidden(fault),
             Failure::Throttled(delay) | Failure::Unavailable(delay) => {
-                Self::Waiting { wait: delay.after.map(Duration::from_nanos), fault: delay.fault }
+                Self::Waiting { failures: 1, wait: delay.after.map(Duration::from_nanos), fault: delay.fault }
             }
             Failure::Rejected(fault) => Self::Rejected(fault),
             Failure::UnusableCheckpoint(fault) => Self::Checkpoint(fault),

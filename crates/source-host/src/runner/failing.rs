@@ -46,8 +46,9 @@ impl Runner {
         let named = delay.after.filter(|after| *after > 0);
         let wait = named.map_or(chosen, Duration::from_nanos);
         let Fault { code, message, hint, status, request_id, .. } = &delay.fault;
-        if self.options.once && (wait > LONGEST_WAIT_ONCE || self.time_failures.failures() > PATIENCE) {
-            return Err(RunError::Waiting { wait: Some(wait), fault: delay.fault });
+        let failures = self.time_failures.failures();
+        if self.options.once && (wait > LONGEST_WAIT_ONCE || failures > PATIENCE) {
+            return Err(RunError::Waiting { failures, wait: Some(wait), fault: delay.fault });
         }
         let (hint, request_id) = (hint.as_deref(), request_id.as_deref());
         // A service tells many the same time.

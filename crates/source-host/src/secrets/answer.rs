@@ -26,6 +26,9 @@ const MOST_TOKENS: usize = 8;
 /// What the component gets of an answer in which a token may stand that nobody can find.
 const WITHHELD: &str = "withheld by the host: the answer is no JSON object";
 
+/// What it gets in place of a token that no header may carry, so that it says just that of it.
+const NO_HEADER: &str = "withheld by the host: no header may carry this token";
+
 /// What was filled into one request.
 #[derive(Default)]
 pub(crate) struct Sent {
@@ -128,7 +131,7 @@ impl Vault {
             let instead: Cow<'_, str> = match kind {
                 Kind::Token(_) => match shown.next()? {
                     Some(handed_out) => quoted(&handed_out).into(),
-                    None => "null".into(),
+                    None => quoted(NO_HEADER).into(),
                 },
                 Kind::Odd => "null".into(),
                 Kind::Text(text) => scrubber.text(&text).map_or(written.into(), |text| quoted(&text).into()),

@@ -38,8 +38,8 @@ impl ArraySink {
         part.push(format!(".{}.part", std::process::id()));
         let part = PathBuf::from(part);
         let mut writer =
-            File::create(&part).map(BufWriter::new).map_err(|error| SinkError::io("cannot create", &part, &error))?;
-        writer.write_all(b"[").map_err(|error| SinkError::io("cannot write to", &part, &error))?;
+            File::create(&part).map(BufWriter::new).map_err(|error| SinkError::io("cannot create", path, &error))?;
+        writer.write_all(b"[").map_err(|error| SinkError::io("cannot write to", path, &error))?;
         Ok(Self { path: path.to_owned(), part, shape, writer: Some(writer), is_empty: true })
     }
 
@@ -74,7 +74,7 @@ impl Sink for ArraySink {
                 hint: "write to a file that is not there yet".to_owned(),
             });
         };
-        writer.write_all(&elements).map_err(|error| SinkError::io("cannot write to", &self.part, &error))
+        writer.write_all(&elements).map_err(|error| SinkError::io("cannot write to", &self.path, &error))
     }
 
     // Nothing of it is durable before it is whole, and nothing of it is accounted for before.
@@ -90,7 +90,7 @@ impl Sink for ArraySink {
                 .write_all(b"\n]\n")
                 .and_then(|()| writer.flush())
                 .and_then(|()| writer.get_ref().sync_all())
-                .map_err(|error| SinkError::io("cannot write to", &part, &error))?;
+                .map_err(|error| SinkError::io("cannot write to", &path, &error))?;
             // A link is refused where the name is taken by now, a renaming would replace it.
             fs::hard_link(&part, &path)
                 .and_then(|()| super::sync_parent(&path))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::server::{Answer, Server};
-use crate::setup::{Setup, guest};
+use crate::setup::{Setup, defender, guest};
 
 #[test]
 fn check_says_what_works_and_what_does_not() {
@@ -78,6 +78,26 @@ fn an_array_of_nothing_is_an_array() {
     let setup = Setup::new(&server, "request = true");
     setup.once(&["--out", "out.json"]).succeeded();
     assert_eq!(serde_json::from_str::<Value>(&setup.read("out.json")).unwrap(), serde_json::json!([]));
+}
+
+#[test]
+fn a_csv_file_is_refused_before_any_request_where_the_source_says_that_it_makes_something_else() {
+    let server = Server::start();
+    let setup = Setup::empty();
+    setup.write(
+        "host.toml",
+        &format!(
+            "[[source]]\nname = \"a\"\ncomponent = '{}'\nallow = [\"{origin}\"]\n[source.config]\napi = \"siem\"\nregion = \"eu\"\n\
+             tenant_id = \"11111111-1111-4111-8111-111111111111\"\nclient_id = \"22222222-2222-4222-8222-222222222222\"\n\
+             client_secret = \"x\"\nendpoints = {{ token = \"{origin}/token\", api = \"{origin}\" }}\n",
+            defender().display(),
+            origin = server.origin(),
+        ),
+    );
+    setup
+        .once(&["--out", "out.csv"])
+        .failed(2, &["source `a` makes events of format `raw`, and no CSV rows", "hint: write format = \"csv\""]);
+    assert!(server.requests().is_empty() && !setup.path("out.csv").exists());
 }
 
 #[test]

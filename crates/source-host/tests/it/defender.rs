@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use source_host::{Budget, NextPoll, Position, SecretValue, Secrets, SystemClock};
+use source_host::{Budget, Failure, NextPoll, Position, SecretValue, Secrets, SystemClock};
 
 use crate::issuer::{CLAIMS, ENCODED_SECRET, OPAQUE, SIGNATURE};
 use crate::memory::Memories;
@@ -62,4 +62,19 @@ async fn neither_secret_nor_token_is_ever_in_the_memory_of_the_component_that_is
             assert!(memories.hold("da1:one"), "the search finds what the component read");
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_that_no_header_may_carry_is_told_as_such_and_not_as_missing() {
+    let memories = Memories::default();
+    let component = memories.component_of(&defender());
+    let clock = Arc::new(SystemClock::default());
+    let service = Service::new(Arc::<SystemClock>::clone(&clock), r"canary\r\nx", Vec::new());
+    let mut secrets = Secrets::new().unwrap();
+    let secret = secrets.hold("/client_secret", Arc::new(SecretValue::new(SECRET)));
+    let (mut source, _) = source(&component, &service, clock, secrets, &secret, "").await;
+    let failure = source.poll(&Position::Resume(None), &BUDGET).await.unwrap().unwrap_err();
+    let Failure::Rejected(fault) = failure else { panic!("{failure:?}") };
+    assert!(fault.message.contains("holds characters that no header may carry"), "{fault:?}");
+    assert!(!memories.hold("canary"));
 }

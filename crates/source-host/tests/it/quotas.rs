@@ -1,5 +1,6 @@
 //! Requests that sources have together, in a host on a paused clock.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,16 +18,17 @@ use crate::setup::component;
 
 const ORIGIN: &str = "http://127.0.0.1:1";
 
-/// Answers each request after a while: the first one so, and all others with nothing new.
+/// Answers each request after a while: the first ones so, and all others with nothing new.
 struct Busy {
     takes: Duration,
-    first: Mutex<Option<(u16, &'static str)>>,
+    first: Mutex<VecDeque<(u16, &'static str)>>,
     asked: Mutex<Vec<Instant>>,
 }
 
 impl Busy {
-    fn answering(takes: u64, first: Option<(u16, &'static str)>) -> Arc<Self> {
-        Arc::new(Self { takes: Duration::from_secs(takes), first: Mutex::new(first), asked: Mutex::default() })
+    fn answering(takes: u64, first: impl IntoIterator<Item = (u16, &'static str)>) -> Arc<Self> {
+        let first = Mutex::new(first.into_iter().collect());
+        Arc::new(Self { takes: Duration::from_secs(takes), first, asked: Mutex::default() })
     }
 
     /// When it was asked, in seconds after the first time.
@@ -40,7 +42,7 @@ impl Busy {
 impl Transport for Busy {
     async fn send(&self, _: http::Request<WasiBody>, _: Timeouts) -> Result<http::Response<WasiBody>, HttpError> {
         self.asked.lock().unwrap().push(Instant::now());
-        let (status, retry_after) = self.first.lock().unwrap().take().unwrap_or((200, "0"));
+        let (status, retry_after) = self.first.lock().unwrap().pop_front().unwrap_or((200, "0"));
         sleep(self.takes).await;
         let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
         Ok(http::Response::builder().status(status).header("retry-after", retry_after).body(body).unwrap())
@@ -144,6 +146,23 @@ async fn a_run_with_an_end_waits_a_minute_for_its_quota_and_no_longer() {
     assert!(matches!(refused, RunError::Quota { wait } if wait == Duration::from_secs(600)), "{refused}");
     assert!(refused.hint().unwrap().contains("without --once"));
     assert_eq!((begun.elapsed(), service.asked().len()), (Duration::ZERO, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_with_an_end_waits_out_ten_failures_in_a_row_and_says_so() {
+    let (_stop, stopping) = watch::channel(false);
+    let once = |options: RunOptions| RunOptions { once: true, ..options };
+    let service = Busy::answering(0, [(429, "5"); 10]);
+    let mut patient = runner(&service, "null", "one", once).await;
+    assert_eq!(patient.run(stopping.clone()).await.unwrap(), Outcome::CaughtUp);
+
+    let service = Busy::answering(0, [(429, "5"); 11]);
+    let mut given_up = runner(&service, "null", "one", once).await;
+    let why = given_up.run(stopping).await.unwrap_err();
+    assert_eq!(
+        why.to_string(),
+        "the service cannot be read now: 11 polls in a row failed; the next try would be in 5s, and this run ends here"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,24 +5,21 @@ use std::path::Path;
 use super::check::Problem;
 use crate::cli::report::Report;
 
-/// What the TOML reader found, which stops at the first problem.
-pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Report {
-    let message = error.message();
-    let sentence = unknown_member(message)
+/// What the TOML reader or serde says, in words for a person.
+pub(super) fn sentence(message: &str) -> String {
+    unknown_member(message)
         .or_else(|| missing_member(message))
         .or_else(|| wrong_type(message))
-        .unwrap_or_else(|| message.trim_end_matches('\n').replace('\n', "; "));
-    let place = place(path, text, error.span().map(|span| span.start));
-    Report::wrong(format!("{place}: {sentence}")).hint("the README shows a whole configuration")
+        .unwrap_or_else(|| message.trim_end_matches('\n').replace('\n', "; "))
 }
 
-/// Everything that the checks found.
+/// Everything that was found.
 pub(super) fn problems(path: &Path, text: &str, problems: Vec<Problem>) -> Report {
     let mut lines = problems
         .into_iter()
         .map(|problem| format!("{}: {}", place(path, text, problem.at.map(|at| at.start)), problem.message));
     let first = lines.next().unwrap_or_default();
-    lines.fold(Report::wrong(first), Report::because)
+    lines.fold(Report::wrong(first), Report::because).hint("the README shows a whole configuration")
 }
 
 fn place(path: &Path, text: &str, offset: Option<usize>) -> String {
@@ -87,34 +84,17 @@ fn wrong_type(message: &str) -> Option<String> {
 
 /// How far a name is from another; a name that was cut short is near.
 fn likeness(unknown: &str, name: &str) -> usize {
-    if name.starts_with(unknown) { 1 } else { distance(unknown, name) }
-}
-
-/// How many letters have to be added, removed or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
+    if name.starts_with(unknown) { 1 } else { strsim::levenshtein(unknown, name) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::config::{Config, RawFile, check};
+    use crate::cli::config::Config;
 
     fn load(text: &str) -> Result<Config, String> {
-        let path = Path::new("host.toml");
-        let raw: RawFile = toml::from_str(text).map_err(|error| syntax(path, text, &error).to_string())?;
-        check::check(raw, Path::new("/etc/host")).map_err(|found| problems(path, text, found).to_string())
+        Config::parse(text, Path::new("/etc/host"))
+            .map_err(|found| problems(Path::new("host.toml"), text, found).to_string())
     }
 
     #[test]
@@ -265,6 +245,22 @@ mod tests {
     fn all_problems_of_a_readable_file_are_told_at_once() {
         let message = load("[host]\nmax_events = 0\ncpu_time = \"1\"\n[[source]]\nname = \"\"").unwrap_err();
         assert_eq!(message.matches("host.toml:").count(), 3, "{message}");
+    }
+
+    #[test]
+    fn all_that_does_not_fit_is_told_at_once() {
+        let message = load(concat!(
+            "[host]\nmax_events = \"5\"\nmemory = 3\n",
+            "[[source]]\nname = 5\n",
+            "[[source]]\ncomfig = {}\nallow = [3, \"https://a\"]\n[source.secrets]\nb = { env = 1, fiel = \"c\" }\n",
+            "[[sink]]\nname = \"a\"\n",
+        ))
+        .unwrap_err();
+        let lines = message.lines().map(|line| line.split_once("host.toml:").map_or("", |(_, rest)| rest));
+        let lines: Vec<&str> = lines.map(|rest| rest.split([':']).next().unwrap_or_default()).collect();
+        assert_eq!(lines, ["2", "3", "5", "6", "7", "8", "10", "10", "11", ""], "{message}");
+        let message = load("[host]\nstate = \nlisten = {\n").unwrap_err();
+        assert!(message.contains("host.toml:2: ") && message.contains("host.toml:3: "), "{message}");
     }
 
     #[test]
