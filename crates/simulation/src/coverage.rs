@@ -102,6 +102,7 @@ met! {
         LinkAfter "links after the rows"
         LinkElsewhere "links to elsewhere"
         LinkAgain "links to the page that they are on"
+        LinkRanOut "links that had run out"
         PageFailed "pages that could not be read"
         PageInLaterPoll "pages asked for by a later poll than the one before"
         CheckInPages "large answers in pages"
@@ -198,15 +199,16 @@ impl Coverage {
         }
     }
 
-    /// How often the host was killed.
-    pub fn kills(&self) -> u64 {
-        self.counts[Met::Killed as usize]
-    }
-
     /// What was never met.
     pub fn missing(&self) -> Vec<String> {
         let never = NAMES.iter().zip(&self.counts).filter(|(_, count)| **count == 0);
         never.map(|((group, what), _)| format!("{group}: {what}")).collect()
+    }
+
+    /// What of this was never met.
+    pub(crate) fn missing_of(&self, wanted: &[Met]) -> Vec<String> {
+        let never = wanted.iter().map(|met| *met as usize).filter(|met| self.counts[*met] == 0);
+        never.map(|met| format!("{}: {}", NAMES[met].0, NAMES[met].1)).collect()
     }
 }
 

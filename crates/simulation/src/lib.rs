@@ -19,7 +19,7 @@ mod world;
 
 pub use body::Piece;
 pub use coverage::Coverage;
-pub use kill::kill_matrix;
+pub use kill::{MATRIX_SEEDS, kill_matrix, missing_in_matrix};
 pub use line::{Line, Stop};
-pub use seeds::{MATRIX_SEEDS, Report, STANDARD_SEEDS, Violation, run_many, run_one, run_subject};
+pub use seeds::{Report, STANDARD_SEEDS, Violation, missing_in_component, run_many, run_one, run_subject};
 pub use subject::Subject;

@@ -26,8 +26,9 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = options.matrix {
-        return match simulation::kill_matrix(seed) {
-            Ok((steps, _)) => {
+        return match simulation::kill_matrix(seed, options.threads) {
+            Ok((steps, coverage)) => {
+                print!("{coverage}");
                 println!("seed {seed}: killed at each of {steps} steps, nothing lost");
                 ExitCode::SUCCESS
             }
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
     }
     if let Some(seed) = options.seed {
         return match simulation::run_one(seed, options.verbose, options.kill_at) {
-            Ok(_) => {
+            Ok(coverage) => {
+                print!("{coverage}");
                 println!("seed {seed}: as it must be");
                 ExitCode::SUCCESS
             }

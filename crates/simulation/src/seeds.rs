@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Met};
 use crate::host::Host;
 use crate::line::Orders;
 use crate::subject::{Core, Subject};
@@ -70,6 +70,37 @@ fn run(seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
         Ok(()) => Ok((host.line.met, host.polls)),
         Err(what) => Err(Violation::of_core(seed, orders.kill_at, what)),
     }
+}
+
+/// What the worlds of a built component have to meet between them. Its limits are those that it is shipped with, so no ring
+/// fills up there, and no answer is large enough to be suspected of a cap.
+const IN_COMPONENT: &[Met] = &[
+    Met::ManySlices,
+    Met::Duplicate,
+    Met::LateFound,
+    Met::LimitCut,
+    Met::Split,
+    Met::Unreadable,
+    Met::LostToPoison,
+    Met::FirstPage,
+    Met::LaterPage,
+    Met::LinkRanOut,
+    Met::PageInLaterPoll,
+    Met::MidSlice,
+    Met::HeldAnswer,
+    Met::FreshPoll,
+    Met::Killed,
+    Met::Rewound,
+    Met::RepeatedAfterKill,
+    Met::Learned,
+    Met::Throttled,
+    Met::Unavailable,
+    Met::RangeEnded,
+];
+
+/// What of all that the worlds of a built component have to meet was never met.
+pub fn missing_in_component(met: &Coverage) -> Vec<String> {
+    met.missing_of(IN_COMPONENT)
 }
 
 /// Runs one seed against a built component, or whatever else is made of a configuration, in a world that suits its limits,
@@ -164,6 +195,3 @@ pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
 
 /// From how many seeds on everything must have been met.
 pub const STANDARD_SEEDS: u64 = 2000;
-
-/// The seeds of the kill matrix in `cargo test`.
-pub const MATRIX_SEEDS: [u64; 6] = [4, 8, 9, 12, 21, 25];

@@ -21,11 +21,19 @@ pub(crate) struct Service<'a> {
     not_before: [u64; 2],
     limit: Option<usize>,
     /// The rows of further pages, by the number in the link.
-    pages: Vec<Vec<&'a Detection>>,
+    pages: Vec<Page<'a>>,
     /// The bounds of the last request for detections.
     pub(crate) asked: (Tick, Tick),
     /// Prints the rows of every answer.
     verbose: bool,
+}
+
+/// A further page of an answer.
+#[derive(Debug)]
+struct Page<'a> {
+    rows: Vec<&'a Detection>,
+    /// Whether its link leads nowhere any more, however often it is followed.
+    has_run_out: bool,
 }
 
 /// What comes of a request.
@@ -211,8 +219,15 @@ impl<'a> Service<'a> {
         let query = match query {
             Ok(query) => query,
             Err(page) => {
+                let rate = self.world.service.expired_links;
+                if self.pages[page].has_run_out || (rate > 0 && self.is_faulty(rate, clock)) {
+                    self.pages[page].has_run_out = true;
+                    met.add(Met::LinkRanOut);
+                    let status = self.random.pick(&[400, 404, 410]);
+                    return Ok(self.reply(status, b"{\"error\":{\"code\":\"x\"}}".to_vec(), clock, met));
+                }
                 met.add(Met::LaterPage);
-                let rows = self.pages[page].clone();
+                let rows = self.pages[page].rows.clone();
                 return Ok(self.page(rows, Some(page), fault, clock, met));
             }
         };
@@ -342,7 +357,7 @@ impl<'a> Service<'a> {
                 met.add(Met::EmptyPage);
             }
             link = Some(format!("{SKIP_TOKEN}{}", self.pages.len()));
-            self.pages.push(others);
+            self.pages.push(Page { rows: others, has_run_out: false });
             if self.is_faulty(self.world.service.bad_links, clock) {
                 link = match of.filter(|_| self.random.chance(500)) {
                     Some(page) => {

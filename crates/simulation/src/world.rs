@@ -74,6 +74,8 @@ pub(crate) struct ServiceHabits {
     pub(crate) page: Option<usize>,
     /// How many links in a thousand lead nowhere.
     pub(crate) bad_links: u64,
+    /// How many links in a thousand have run out by the time that they are followed.
+    pub(crate) expired_links: u64,
     pub(crate) pretty: bool,
     /// How long an answer may be held before it breaks off.
     pub(crate) patience: Ticks,
@@ -249,6 +251,7 @@ impl World {
             // answers nearly always fail cannot be told from one that cannot be read.
             service.fault_rate /= 4;
             service.bad_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
+            service.expired_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
         }
         let config = config(overlap, settle, slice, interval, limit, start);
         let mut host = host(is_calm, &mut random);
@@ -341,6 +344,7 @@ fn trouble(
         enveloped: random.pick(&[0, 300, 1000]),
         page: None,
         bad_links: 0,
+        expired_links: 0,
         pretty: plan.pretty,
         patience: random.pick(&[TICKS_PER_SECOND, MINUTE, 10 * HOUR]),
     };

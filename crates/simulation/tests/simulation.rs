@@ -1,6 +1,6 @@
 //! Runs of the model: many seeds, and one killed at every step.
 
-use simulation::{STANDARD_SEEDS, kill_matrix, run_many};
+use simulation::{Coverage, MATRIX_SEEDS, STANDARD_SEEDS, kill_matrix, missing_in_matrix, run_many};
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -23,12 +23,12 @@ fn nothing_is_lost_invented_or_repeated_and_every_rule_and_fault_is_met() {
 
 #[test]
 fn a_host_that_dies_at_any_step_loses_nothing() {
-    let mut steps = 0;
-    for seed in simulation::MATRIX_SEEDS {
-        match kill_matrix(seed) {
-            Ok((killed, _)) => steps += killed,
-            Err(violation) => panic!("{violation}"),
-        }
+    let (mut steps, mut coverage) = (0, Coverage::default());
+    for seed in MATRIX_SEEDS {
+        let (killed, met) = kill_matrix(seed, threads()).unwrap_or_else(|violation| panic!("{violation}"));
+        steps += killed;
+        coverage.merge(&met);
     }
-    assert!(steps > 1000, "only {steps} steps");
+    let missing = missing_in_matrix(&coverage);
+    assert!(missing.is_empty(), "never met in {steps} deaths:\n{}\n{coverage}", missing.join("\n"));
 }
