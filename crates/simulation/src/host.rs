@@ -42,6 +42,8 @@ pub(crate) struct Host<'a, S> {
     /// What a budget must have at least.
     floor: Budget,
     pub(crate) polls: u32,
+    /// Whether a range was said to be over.
+    has_ended: bool,
 }
 
 /// Where a source has to begin, by the clocks and the answers that it was given, whatever it makes of them.
@@ -94,6 +96,7 @@ impl<'a, S: Subject> Host<'a, S> {
             stored: first,
             floor: Budget { max_events: 1, max_bytes: 1, max_requests: 2, max_duration: 1 },
             polls: 0,
+            has_ended: false,
         }
     }
 
@@ -124,7 +127,10 @@ impl<'a, S: Subject> Host<'a, S> {
     }
 
     fn may_end(&self) -> bool {
-        matches!(self.world.start, StartsAt::Range(..)) || self.reference.is_complete()
+        match self.world.start {
+            StartsAt::Range(..) => self.has_ended,
+            StartsAt::Now | StartsAt::Ago(_) | StartsAt::At(_) => self.reference.is_complete(),
+        }
     }
 
     fn die(&mut self) {
@@ -276,6 +282,7 @@ impl<'a, S: Subject> Host<'a, S> {
             }
             NextPoll::Ended => {
                 self.line.met.add(Met::RangeEnded);
+                self.has_ended = true;
                 self.reference.ends(self.line.clock.service, &mut self.line.met)?;
                 self.line.clock.advance(HOUR);
             }
