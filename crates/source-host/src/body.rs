@@ -31,12 +31,14 @@ pub(crate) struct GuardedBody {
     between_bytes: Duration,
     stalled: Pin<Box<Sleep>>,
     armed: bool,
+    /// Names the source in what is logged.
+    span: tracing::Span,
 }
 
 impl GuardedBody {
     pub(crate) fn new(inner: WasiBody, limit: u64, between_bytes: Duration) -> Self {
         let stalled = Box::pin(tokio::time::sleep(between_bytes));
-        Self { inner, limit, read: 0, between_bytes, stalled, armed: false }
+        Self { inner, limit, read: 0, between_bytes, stalled, armed: false, span: tracing::Span::current() }
     }
 }
 
@@ -52,6 +54,7 @@ impl Body for GuardedBody {
                 this.read = this.read.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
                 if this.read > this.limit {
                     // A component is told that the body broke off, and no more.
+                    let _of_source = this.span.enter();
                     tracing::warn!(
                         hint = "if such an answer is meant to be read, raise `max_answer_bytes` under [host]",
                         "an answer has more than {} bytes, and is given up",
@@ -70,6 +73,7 @@ impl Body for GuardedBody {
                 }
                 match this.stalled.as_mut().poll(cx) {
                     Poll::Ready(()) => {
+                        let _of_source = this.span.enter();
                         tracing::warn!(
                             hint = "if the service is that slow, raise `between_bytes_timeout` under [host]",
                             "an answer stopped half-way for {:?}, and is given up",

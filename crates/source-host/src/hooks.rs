@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http_body_util::BodyExt as _;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::body::GuardedBody;
@@ -131,9 +132,16 @@ impl Hooks {
 
     async fn transmit(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {
         let head = timeouts.connect.saturating_add(timeouts.first_byte);
-        let response = tokio::time::timeout(head, self.transport.send(request, timeouts))
-            .await
-            .map_err(|_| Error::ConnectionReadTimeout)??;
+        let host = request.uri().host().map(str::to_owned);
+        let response = tokio::time::timeout(head, self.transport.send(request, timeouts)).await.map_err(|_| {
+            // A component is told that no byte came in time, and not who ran out of patience.
+            tracing::warn!(
+                host,
+                hint = "if the service is that slow, raise `first_byte_timeout` under [host]",
+                "no answer came within {head:?}, and the request is given up"
+            );
+            Error::ConnectionReadTimeout
+        })??;
         let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size > self.header_bytes {
             return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(size).ok()));
@@ -152,6 +160,7 @@ impl WasiHttpHooks for Hooks {
         _: Done,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let timeouts = self.timeouts.bound(options);
-        Box::new(self.clone().exchange(request, timeouts))
+        // It runs as a task of its own, and what it logs is to name the source all the same.
+        Box::new(self.clone().exchange(request, timeouts).in_current_span())
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument as _;
 
 use crate::backoff::Backoff;
 use crate::bindings::{Batch, Budget, Delay, Failure, NextPoll, Position};
@@ -196,7 +197,8 @@ impl Runner {
             };
             options.tell(&observer::Step::Polling);
             budget.max_requests = reserved.as_ref().map_or(budget.max_requests, |reserved| reserved.requests);
-            let polled = source.poll(position, &budget).await;
+            let of_source = tracing::info_span!("poll", source = options.name);
+            let polled = source.poll(position, &budget).instrument(of_source).await;
             if let Some(reserved) = reserved {
                 reserved.settle(source.requests());
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use source_host::{Level, RunError};
+use tracing::Instrument as _;
 
 use super::config::Config;
 use super::open::{Components, network, open};
@@ -24,7 +25,7 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
                 continue;
             }
         };
-        match opened.source.probe().await {
+        match opened.source.probe().instrument(tracing::info_span!("probe", source = name)).await {
             Ok(Ok(findings)) => {
                 for finding in &findings {
                     let level = match finding.level {

@@ -105,15 +105,24 @@ fn an_answer_that_is_given_up_is_told_with_the_limit_to_raise() {
     let server = Server::start();
     server.grow_to(1);
     let setup = Setup::new(&server, "");
-    setup.prepend("[host]\nmax_answer_bytes = 100000\nbetween_bytes_timeout = \"PT0.1S\"");
+    setup.prepend(
+        "[host]\nmax_answer_bytes = 100000\nbetween_bytes_timeout = \"PT0.1S\"\nfirst_byte_timeout = \"PT0.1S\"\n\
+         connect_timeout = \"PT1S\"",
+    );
     server.next_answer(endless("content-length: 10737418240\r\n", b"", &[b' '; 1 << 16]));
     server.next_answer(Answer::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()));
+    server.next_answer(Answer::Raw(Vec::new()));
     let said = setup.once(&[]).succeeded().stderr;
     for (what, member) in [
+        ("no answer came within 1.1s, and the request is given up", "`first_byte_timeout` under [host]"),
         ("an answer has more than 100000 bytes, and is given up", "`max_answer_bytes` under [host]"),
         ("an answer stopped half-way for 100ms, and is given up", "`between_bytes_timeout` under [host]"),
     ] {
-        assert!(said.lines().any(|line| line.contains(what) && line.contains(member)), "no `{what}` in {said}");
+        assert!(
+            said.lines()
+                .any(|line| line.contains(what) && line.contains(member) && line.contains("source=\"counter\"")),
+            "no `{what}` in {said}"
+        );
     }
 }
 
