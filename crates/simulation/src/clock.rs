@@ -9,7 +9,7 @@ pub(crate) struct Clock {
     pub(crate) service: Tick,
     monotonic: u64,
     /// How far the local clock is ahead, in ticks.
-    skew: Ticks,
+    pub(crate) skew: Ticks,
     /// When it jumps, and how far ahead it is from then on; the next one last.
     jumps: Vec<(Tick, Ticks)>,
 }

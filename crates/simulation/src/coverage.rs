@@ -30,6 +30,10 @@ met! {
         SkewTold "notices that the clocks differ"
         ClockAhead "answers read while the local clock was ahead"
         ClockBehind "answers read while the local clock was behind"
+        HoursAhead "answers read while the local clock was hours ahead"
+        HoursBehind "answers read while the local clock was hours behind"
+        JumpedAhead "requests after the local clock had jumped ahead"
+        JumpedBack "requests after the local clock had jumped back"
         CursorHeldBack "the service's Date held the cursor back"
         NoDate "answers without Date"
     }
@@ -46,6 +50,7 @@ met! {
         NoFullId "delivered without FullId"
         SharedAlert "delivered, of an alert that had delivered before"
         Tie "delivered, on the tick of another one"
+        Burst "delivered, of a burst: ten and more within a second, where a minute has a fifth of them"
     }
     "7 ring" {
         Duplicate "rows that were known"
@@ -62,8 +67,10 @@ met! {
         Ascending "answers, oldest first"
         Descending "answers, newest first"
         Shuffled "answers in no order"
-        OpenSince "answers with an open lower bound"
-        OpenUntil "answers with an open upper bound"
+        OpenSince "answers without what lies on their open lower bound"
+        OpenUntil "answers without what lies on their open upper bound"
+        ClosedSince "answers with what lies on their closed lower bound"
+        ClosedUntil "answers with what lies on their closed upper bound"
         DuplicatedRow "rows that came twice in one answer"
     }
     "10 truncation" {
@@ -160,6 +167,7 @@ met! {
         Status5xx "5xx"
         Streak "5xx within a streak"
         Outage "requests during an outage"
+        DayOutage "first answers after an outage of a day"
         BodyCut "bodies cut off by the end of the connection"
         BodyBroke "bodies cut off by an error"
         BodyStalled "bodies that stalled"

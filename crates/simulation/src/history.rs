@@ -3,6 +3,7 @@
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 use crate::random::Random;
+use crate::world::MINUTE;
 
 /// When every history begins: on a whole hour, so that stamps and the edges of slices meet often.
 pub(crate) const ORIGIN: &str = "2026-01-01T00:00:00Z";
@@ -36,6 +37,8 @@ pub(crate) struct Looks {
     pub(crate) oversize: bool,
     /// On the tick of another one.
     pub(crate) tied: bool,
+    /// Among ten and more within a second, where a minute has a fifth of them.
+    pub(crate) in_burst: bool,
 }
 
 impl Detection {
@@ -72,10 +75,14 @@ pub(crate) fn history(plan: &HistoryPlan, random: &mut Random) -> Vec<Detection>
     stamps.sort_unstable();
     let mut history: Vec<_> =
         stamps.iter().enumerate().map(|(serial, stamp)| detection(serial, *stamp, plan, random)).collect();
+    let minutes = usize::try_from(plan.length / MINUTE).unwrap_or(0);
     for at in 0..history.len() {
         let before = at.checked_sub(1).and_then(|before| history.get(before)).map(|d| d.stamp);
         let after = history.get(at + 1).map(|d| d.stamp);
         history[at].looks.tied = [before, after].contains(&Some(history[at].stamp));
+        let near = |other: &&Detection| (other.stamp.0 - history[at].stamp.0).abs() <= TICKS_PER_SECOND;
+        let crowd = history.iter().filter(near).count();
+        history[at].looks.in_burst = crowd >= 10 && crowd * minutes > 5 * history.len();
     }
     history
 }

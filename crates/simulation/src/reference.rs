@@ -264,6 +264,7 @@ impl<'a> Reference<'a> {
             (looks.odd && !looks.no_object, Met::OddMember),
             (looks.no_object, Met::NotAnObject),
             (looks.tied, Met::Tie),
+            (looks.in_burst, Met::Burst),
             (d.full_id.is_none() && !looks.no_object, Met::NoFullId),
             (d.stamp == self.start, Met::AtTheStart),
             (on_edge, Met::OnSeam),

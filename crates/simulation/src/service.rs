@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::coverage::{Coverage, Met};
 use crate::history::Detection;
 use crate::random::Random;
-use crate::world::{Fault, Order, Trouble, World};
+use crate::world::{DAY, Fault, HOUR, Order, Trouble, Window, World};
 
 /// The service of one run.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(crate) struct Service<'a> {
     limit: Option<usize>,
     /// The rows of further pages, by the number in the link.
     pages: Vec<Page<'a>>,
+    /// How far the local clock was ahead at the last request, in ticks.
+    skew: Option<Ticks>,
+    /// Since when no request for detections was answered, for an outage of a day.
+    out_since: Option<Tick>,
     /// The bounds of the last request for detections.
     pub(crate) asked: (Tick, Tick),
     /// Prints the rows of every answer.
@@ -69,6 +73,8 @@ impl<'a> Service<'a> {
             not_before: [0; 2],
             limit: limit.map(|limit| limit as usize),
             pages: Vec::new(),
+            skew: None,
+            out_since: None,
             asked: (Tick::MIN, Tick::MIN),
             verbose,
         }
@@ -90,9 +96,21 @@ impl<'a> Service<'a> {
                 request.url
             ));
         }
+        if let Some(before) = self.skew.replace(clock.skew).filter(|before| *before != clock.skew) {
+            met.add(if clock.skew > before { Met::JumpedAhead } else { Met::JumpedBack });
+        }
+        if self.window(clock).is_some_and(|window| window.until.0 - window.from.0 >= DAY) {
+            self.out_since.get_or_insert(clock.service);
+        }
         let latency = self.world.service.latency * TICKS_PER_SECOND;
         clock.advance(self.random.between(0, latency));
         let reply = if is_token { self.token(clock, met) } else { self.detections(request, clock, met)? };
+        if !is_token && matches!(&reply, Reply::Answer(head, _) if head.status == 200) {
+            let since = self.out_since.take();
+            if since.is_some_and(|since| clock.service.0 - since.0 >= DAY - HOUR) {
+                met.add(Met::DayOutage);
+            }
+        }
         if is_of_page(request) && !matches!(&reply, Reply::Answer(head, _) if head.status == 200) {
             met.add(Met::PageFailed);
         }
@@ -105,9 +123,13 @@ impl<'a> Service<'a> {
         Ok(reply)
     }
 
-    fn trouble(&self, clock: &Clock) -> Option<Trouble> {
+    fn window(&self, clock: &Clock) -> Option<&Window> {
         let windows = &self.world.service.windows;
-        windows.iter().find(|window| window.from <= clock.service && clock.service < window.until).map(|w| w.what)
+        windows.iter().find(|window| window.from <= clock.service && clock.service < window.until)
+    }
+
+    fn trouble(&self, clock: &Clock) -> Option<Trouble> {
+        self.window(clock).map(|window| window.what)
     }
 
     fn is_faulty(&mut self, rate: u64, clock: &Clock) -> bool {
@@ -289,6 +311,14 @@ impl<'a> Service<'a> {
     fn rows(&mut self, query: Query, fault: Option<Fault>, clock: &mut Clock, met: &mut Coverage) -> Reply {
         let habits = &self.world.service;
         let mut rows = visible(self.world, query.since, query.until, clock.service);
+        for (bound, is_open, open, closed) in [
+            (query.since, habits.since_is_open, Met::OpenSince, Met::ClosedSince),
+            (query.until, habits.until_is_open, Met::OpenUntil, Met::ClosedUntil),
+        ] {
+            if self.world.history.iter().any(|d| d.stamp == bound && d.appears <= clock.service) {
+                met.add(if is_open { open } else { closed });
+            }
+        }
         if let Some(limit) = query.limit.filter(|limit| rows.len() > *limit) {
             met.add(Met::LimitCut);
             rows.drain(..rows.len() - limit);
@@ -320,11 +350,6 @@ impl<'a> Service<'a> {
             Order::Ascending => {}
             Order::Descending => rows.reverse(),
             Order::Shuffled => self.random.shuffle(&mut rows),
-        }
-        for (is_open, as_what) in [(habits.since_is_open, Met::OpenSince), (habits.until_is_open, Met::OpenUntil)] {
-            if is_open {
-                met.add(as_what);
-            }
         }
         if rows.is_empty() && fault.is_none() && self.random.chance(100) {
             met.add(Met::NoContent);
@@ -510,9 +535,15 @@ impl<'a> Service<'a> {
             met.add(Met::ByteByByte);
         }
         if status == 200 {
-            let ahead = clock.now().wall.0 - clock.service.0;
-            if ahead != 0 {
-                met.add(if ahead > 0 { Met::ClockAhead } else { Met::ClockBehind });
+            for (is_so, what) in [
+                (clock.skew > 0, Met::ClockAhead),
+                (clock.skew < 0, Met::ClockBehind),
+                (clock.skew > HOUR, Met::HoursAhead),
+                (clock.skew < -HOUR, Met::HoursBehind),
+            ] {
+                if is_so {
+                    met.add(what);
+                }
             }
         }
         Reply::Answer(ResponseHead { status, headers }, body)

@@ -10,6 +10,7 @@ use crate::random::Random;
 
 pub(crate) const MINUTE: Ticks = 60 * TICKS_PER_SECOND;
 pub(crate) const HOUR: Ticks = 60 * MINUTE;
+pub(crate) const DAY: Ticks = 24 * HOUR;
 
 /// How many worlds in a thousand have a range that always fails.
 const POISON: u64 = 100;
@@ -305,7 +306,7 @@ fn trouble(
                 Trouble::Throttling,
                 Trouble::Refusing,
             ]);
-            let length = random.pick(&[2 * MINUTE, 20 * MINUTE, 2 * HOUR, 24 * HOUR]);
+            let length = random.pick(&[2 * MINUTE, 20 * MINUTE, 2 * HOUR, DAY]);
             let from = some_time(random);
             windows.push(Window { from, until: from.plus(length), what });
         }
