@@ -6,6 +6,7 @@
 mod body;
 mod clock;
 mod coverage;
+mod expected;
 mod history;
 mod host;
 mod kill;

@@ -1,4 +1,4 @@
-//! What should have been delivered.
+//! Judges what is delivered against what should have been.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,10 @@ use defender_core::contract::{Batch, Event, Gap, GapCause};
 use defender_core::tick::Tick;
 
 use crate::coverage::{Coverage, Met};
+use crate::expected::{Account, Excuse, REACH, is_of_record};
 use crate::history::Detection;
 use crate::service::visible;
 use crate::world::World;
-
-/// How many ticks beside a detection one request of a single tick may reach.
-const REACH: i64 = 3;
 
 /// Judges what is delivered against what the service had.
 #[derive(Debug)]
@@ -26,16 +24,12 @@ pub(crate) struct Reference<'a> {
     since_store: Vec<usize>,
     /// What a kill allows to come again.
     may_repeat: Vec<bool>,
-    gaps: Vec<Gap>,
-    start: Tick,
-    bound: Tick,
+    account: Account<'a>,
     /// When the first poll was.
     began: Tick,
     watermark: Tick,
     /// Everything before it, in the order of the history, has been judged.
     judged: usize,
-    /// Whether the machine ever knew of a cap.
-    knows_cap: bool,
 }
 
 impl<'a> Reference<'a> {
@@ -49,19 +43,16 @@ impl<'a> Reference<'a> {
             delivered: vec![0; count],
             since_store: Vec::new(),
             may_repeat: vec![false; count],
-            gaps: Vec::new(),
-            start: Tick::MAX,
-            bound: Tick::MAX,
+            account: Account { world, start: Tick::MAX, bound: Tick::MAX, gaps: Vec::new(), knows_cap: false },
             began: Tick::MAX,
             watermark: Tick::MIN,
             judged: 0,
-            knows_cap: false,
         }
     }
 
     /// A first poll fixes where the source begins, and where a range ends.
     pub(crate) fn starts(&mut self, start: Tick, bound: Option<Tick>) {
-        (self.start, self.bound) = (start, bound.unwrap_or(Tick::MAX));
+        (self.account.start, self.account.bound) = (start, bound.unwrap_or(Tick::MAX));
     }
 
     /// The first poll begins.
@@ -71,8 +62,12 @@ impl<'a> Reference<'a> {
 
     /// A range has been read to its end: all of it that the service showed when it was begun has come.
     pub(crate) fn ends(&self, now: Tick, met: &mut Coverage) -> Result<(), String> {
-        let range =
-            self.world.history.iter().enumerate().filter(|(_, d)| d.stamp < self.bound && d.appears <= self.began);
+        let range = self
+            .world
+            .history
+            .iter()
+            .enumerate()
+            .filter(|(_, d)| d.stamp < self.account.bound && d.appears <= self.began);
         for (at, d) in range {
             self.judge(at, d, now, met).map_err(|what| format!("at the end of the range: {what}"))?;
         }
@@ -99,7 +94,7 @@ impl<'a> Reference<'a> {
 
     /// A state that was handed out.
     pub(crate) fn sees(&mut self, state: &State) {
-        self.knows_cap |= state.cap.is_some();
+        self.account.knows_cap |= state.cap.is_some();
     }
 
     /// A batch is delivered, of an answer to the request with these bounds.
@@ -141,7 +136,7 @@ impl<'a> Reference<'a> {
         if d.appears > now {
             return wrong("delivered before the service showed it");
         }
-        if d.printed.is_some() && (d.stamp < self.start || d.stamp >= self.bound) {
+        if d.printed.is_some() && (d.stamp < self.account.start || d.stamp >= self.account.bound) {
             return wrong("delivered outside of what was asked for");
         }
         if event.visible != d.printed || d.full_id.as_ref().is_some_and(|id| *id != event.key) {
@@ -186,7 +181,7 @@ impl<'a> Reference<'a> {
                 let rows = visible(self.world, gap.since.minus(1), gap.until.plus(1), now).len();
                 gap.until.0 - gap.since.0 == 1 && self.world.service.cap.is_some_and(|cap| rows >= cap.rows)
             }
-            GapCause::Unreadable if gap.detail.contains("larger than") => {
+            GapCause::Unreadable if is_of_record(gap) => {
                 met.add(Met::Oversize);
                 let rows = visible(self.world, gap.since, gap.until, now);
                 rows.iter().any(|row| row.looks.oversize)
@@ -204,47 +199,33 @@ impl<'a> Reference<'a> {
         if !is_true || gap.since >= gap.until {
             return Err(format!("a gap that is not so: {gap:?}"));
         }
-        self.gaps.push(gap.clone());
+        self.account.gaps.push(gap.clone());
         Ok(())
     }
 
     /// A detection, whose number in the history is `at`, should have been delivered by now.
     fn judge(&self, at: usize, d: &Detection, now: Tick, met: &mut Coverage) -> Result<(), String> {
-        if d.stamp < self.start || d.stamp >= self.bound {
-            if d.stamp.plus(1) == self.start {
+        let excuse = self.account.excuse(d);
+        if excuse == Some(Excuse::Outside) {
+            if d.stamp.plus(1) == self.account.start {
                 met.add(Met::TickBeforeTheStart);
             }
             return Ok(());
         }
-        let is_too_late = d.lateness() > self.world.overlap;
         if self.delivered[at] > 0 {
-            if is_too_late {
+            if excuse == Some(Excuse::TooLate) {
                 met.add(Met::BeyondOverlapFound);
             }
             return Ok(());
         }
-        if is_too_late {
-            met.add(Met::BeyondOverlap);
-            return Ok(());
-        }
-        let covers = |gap: &&Gap| gap.since <= d.stamp && d.stamp < gap.until;
-        for gap in self.gaps.iter().filter(covers) {
-            let what = match gap.cause {
-                GapCause::Truncated => Met::LostToCap,
-                GapCause::Unreadable if gap.detail.contains("larger than") && !d.looks.oversize => continue,
-                GapCause::Unreadable => Met::LostToPoison,
-                // The first reading finds everything that is there on time.
-                GapCause::Other(_) if d.lateness() > 0 => Met::LateLostToShortOverlap,
-                GapCause::Other(_) | GapCause::Expired | GapCause::Partial => continue,
-            };
-            met.add(what);
-            return Ok(());
-        }
-        let crowd = self.world.history.iter().filter(|other| (other.stamp.0 - d.stamp.0).abs() <= REACH).count();
-        // The one thing that the machine itself is asked, since no answer shows a cap where all rows are of one tick. It can
-        // hide nothing else: a cap that cuts rows of several ticks has no crowd like this.
-        if !self.knows_cap && self.world.service.cap.is_some_and(|cap| crowd > cap.rows) {
-            met.add(Met::CapNeverShown);
+        if let Some(excuse) = excuse {
+            met.add(match excuse {
+                Excuse::Outside | Excuse::TooLate => Met::BeyondOverlap,
+                Excuse::Truncated => Met::LostToCap,
+                Excuse::Unreadable => Met::LostToPoison,
+                Excuse::LateInGap => Met::LateLostToShortOverlap,
+                Excuse::HiddenCap => Met::CapNeverShown,
+            });
             return Ok(());
         }
         let why = if d.appears > now { ", which the service does not even show yet" } else { "" };
@@ -266,7 +247,7 @@ impl<'a> Reference<'a> {
             (looks.tied, Met::Tie),
             (looks.in_burst, Met::Burst),
             (d.full_id.is_none() && !looks.no_object, Met::NoFullId),
-            (d.stamp == self.start, Met::AtTheStart),
+            (d.stamp == self.account.start, Met::AtTheStart),
             (on_edge, Met::OnSeam),
             (lateness > 0 && lateness <= self.world.overlap, Met::LateFound),
             (lateness > 0 && lateness == self.world.overlap, Met::LateAsOverlap),
