@@ -11,8 +11,9 @@ use crate::reference::Reference;
 use crate::subject::Subject;
 use crate::world::{HOUR, MINUTE, StartsAt, World};
 
-/// More polls than any run needs.
-const MOST_POLLS: u32 = 20_000;
+/// More polls than any run needs. A local clock that is a day behind for good, polled every minute for a range that a low cap
+/// cuts to pieces, takes some ten thousands until it has caught up.
+const MOST_POLLS: u32 = 200_000;
 
 /// How long the host backs off where it is told no delay.
 const BACK_OFFS: [Ticks; 4] = [10 * TICKS_PER_SECOND, MINUTE, 5 * MINUTE, HOUR / 2];
