@@ -190,6 +190,16 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|character| character.is_alphanumeric() || "-_".contains(*character)).collect()
 }
 
+/// Whether a source file has a test of this name: a function with one of its attributes right above it.
+fn holds_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let is_it = |line: &str| line.trim_start_matches("async ").starts_with(&format!("fn {name}()"));
+    lines.iter().enumerate().filter(|(_, line)| is_it(line)).any(|(at, _)| {
+        let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+        attributes.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+    })
+}
+
 /// What is wrong with a link, if something is.
 pub(crate) fn broken(text: &str, target: &str) -> Option<String> {
     let (file, heading) = target.split_once('#').map_or((target, None), |(file, heading)| (file, Some(heading)));
@@ -199,7 +209,7 @@ pub(crate) fn broken(text: &str, target: &str) -> Option<String> {
         return (!is_named || !path.join("scenario.json").is_file()).then(|| format!("no scenario {text} at {target}"));
     }
     let Ok(content) = fs::read_to_string(&path) else { return Some(format!("no file {target}")) };
-    if file.ends_with(".rs") && !content.contains(&format!("fn {text}()")) {
+    if file.ends_with(".rs") && !holds_test(&content, text) {
         return Some(format!("no test {text} in {file}"));
     }
     let heading = heading?;
@@ -239,6 +249,9 @@ fn a_link_to_what_does_not_exist_is_found() {
         ("first-pul", "../host-test/scenarios/first-pul"),
         ("first-pull", "../host-test/scenarios/empty-answer"),
         ("no_such_test", "../crates/defender-core/src/csv.rs"),
+        // Functions, and no tests.
+        ("members", "../host-test/tests/it/microsoft_page.rs"),
+        ("broken", "../host-test/tests/it/microsoft_page.rs"),
         ("errors", "errors.md#httpstatus-402"),
         ("here", "#nowhere"),
         ("gone", "gone.md"),
