@@ -168,12 +168,12 @@ impl AnswerReader {
 
     fn start(&mut self) -> Option<Found> {
         const BOM: &[u8] = b"\xEF\xBB\xBF";
-        let rest = self.rest();
-        if self.offset == 0 && self.consumed == 0 && !rest.is_empty() && BOM.starts_with(&rest[..rest.len().min(3)]) {
-            if rest.len() < BOM.len() {
+        if self.position() == 0 {
+            if self.rest().starts_with(BOM) {
+                self.consumed += BOM.len();
+            } else if BOM.starts_with(self.rest()) {
                 return Some(self.wants_more());
             }
-            self.consumed += BOM.len();
         }
         match self.next_byte() {
             Some(b'[') => {
@@ -236,7 +236,6 @@ impl AnswerReader {
             Ok((row, length)) if length <= self.max_record => {
                 // A number, unlike a record, does not tell where it ends: where the body breaks off it may be half of one.
                 if length == there && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
-                    self.state = State::Record { enveloped, retry_at: there + 1 };
                     return Some(self.wants_more());
                 }
                 let begin = self.consumed;
@@ -287,7 +286,6 @@ impl AnswerReader {
                 self.state = State::Items { enveloped: true, first: true };
                 None
             }
-            Step::SecondArray => Some(self.malformed("a second `value` array")),
             Step::Closed => {
                 let found = self.record(false, 0);
                 if matches!(found, Some(Found::Record(..))) {
@@ -312,7 +310,7 @@ impl AnswerReader {
                 self.state = State::Done;
                 None
             }
-            Step::ValueArray | Step::SecondArray => Some(self.malformed("a second `value` array")),
+            Step::ValueArray => Some(self.malformed("a second `value` array")),
             Step::Unfinished => Some(self.wants_more()),
         }
     }
@@ -431,12 +429,26 @@ mod tests {
         check(" [ ] \r\n", Ok(&[]));
         check(r#"{"value" : [ ] }"#, Ok(&[]));
         check("\u{feff}[{}]", Ok(&["{}"]));
+        check("\u{feff} \n{\"value\":[{}]}", Ok(&["{}"]));
     }
 
     #[test]
     fn the_bytes_of_a_record_are_handed_on_as_they_came() {
         let pretty = "{\r\n\t\"Description\" : \"a \\\"b\\\" \\\\ \u{e9} \u{1f600} \\u00e9 ]}\" ,\n \"x\":[ 1 , {} ] }";
         check(&format!("[\n  {pretty} ,\n {pretty}\n]\n"), Ok(&[pretty, pretty]));
+    }
+
+    #[test]
+    fn members_beside_the_array_and_below_it_are_passed_over() {
+        for beside in [
+            r#""s":"x,","#,
+            r#""s":"\"value\":[7],","#,
+            r#""n":{"a":1,"value":[7]},"#,
+            r#""n":[1,"value",[7]],"value\"":[7],"#,
+            r#""value":7,"Value":[7],"values":[7],"v\u0061lu":[7],"#,
+        ] {
+            check(&format!(r#"{{{beside}"v\u0061lue":[{{"AlertId":"a"}}]}}"#), Ok(&[r#"{"AlertId":"a"}"#]));
+        }
     }
 
     #[test]
@@ -493,11 +505,43 @@ mod tests {
         check("[{} {}]", Err("4: neither a comma nor the end of the array follows a record"));
         check("[] []", Err("3: something follows the answer"));
         check(r#"{"value":[]} x"#, Err("13: something follows the answer"));
+        check(" \u{feff}[]", Err("1: it begins with neither `[` nor `{`"));
+        check("\u{feff}\u{feff}[]", Err("3: it begins with neither `[` nor `{`"));
     }
 
     #[test]
     fn an_object_without_an_array_is_no_larger_than_a_record() {
-        let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(300));
-        assert!(read(body.as_bytes(), 64, 200).unwrap_err().ends_with("larger than a record may be"));
+        let body = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length - r#"{"a":""}"#.len()));
+        check(&body(200), Ok(&[&body(200)]));
+        for chunk in [1, 64, 4096] {
+            let told = read(body(201).as_bytes(), chunk, 200).unwrap_err();
+            assert!(told.ends_with("larger than a record may be"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_given_up_stays_given_up() {
+        for body in ["<html>", r#"{"a":tru}"#, r#"{"value":[],"value":[]}"#, "[] []"] {
+            let mut reader = AnswerReader::new(200);
+            reader.push(body.as_bytes());
+            let told = std::iter::repeat_with(|| reader.find()).find(|found| !matches!(found, Found::Record(..)));
+            assert!(matches!(told, Some(Found::Malformed(_))), "{body}: {told:?}");
+            reader.push(b"}");
+            let Found::Malformed(again) = reader.find() else { panic!("{body}") };
+            assert_eq!(again.what, "it was given up before", "{body}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_held_as_far_as_it_may_be_one_and_no_further() {
+        for chunk in [1, 7, 64] {
+            let body = format!(r#"[{{"a":"{}"}}]"#, "x".repeat(1000));
+            let mut reader = AnswerReader::new(200);
+            for chunk in body.as_bytes().chunks(chunk) {
+                reader.push(chunk);
+                let _ = reader.find();
+                assert!(reader.rest().len() <= 200 + chunk.len(), "{} bytes are held", reader.rest().len());
+            }
+        }
     }
 }

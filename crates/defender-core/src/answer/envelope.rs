@@ -20,7 +20,6 @@ pub(super) struct Envelope {
     member: Member,
     /// The name or the link that is being read.
     text: Vec<u8>,
-    has_value: bool,
     link: Option<String>,
 }
 
@@ -47,8 +46,6 @@ enum Named {
 pub(super) enum Step {
     /// The array of `value` opens with the last byte that was looked at.
     ValueArray,
-    /// Another one does: which of them is the answer?
-    SecondArray,
     /// The object ends with it.
     Closed,
     Unfinished,
@@ -88,7 +85,8 @@ impl Envelope {
 
     /// Takes a byte between the object's own brackets; a step where it opens an array of `value`.
     fn member(&mut self, byte: u8, was_in_string: bool) -> Option<Step> {
-        let ends_string = byte == b'"' && !self.scanner.in_string;
+        // In a string, the quote that ends it is the first byte outside.
+        let ends_string = !self.scanner.in_string;
         self.member = match (self.member, byte) {
             (Member::NameExpected, b'"') => {
                 self.text.clear();
@@ -101,8 +99,7 @@ impl Envelope {
             }
             (Member::ValueExpected(Named::Value), b'[') => {
                 self.member = Member::Value;
-                let is_second = std::mem::replace(&mut self.has_value, true);
-                return Some(if is_second { Step::SecondArray } else { Step::ValueArray });
+                return Some(Step::ValueArray);
             }
             (Member::ValueExpected(named), b':' | b' ' | b'\t' | b'\n' | b'\r') => Member::ValueExpected(named),
             (Member::ValueExpected(Named::Link), b'"') => {
@@ -138,17 +135,10 @@ impl Envelope {
 
     /// Which member the name that was read is of, however it is written.
     fn named(&self) -> Named {
-        let name = if self.text.contains(&b'\\') {
-            match Node::read(&[b"\"", self.text.as_slice(), b"\""].concat()) {
-                Ok(Node::Text(name)) => name.into_bytes(),
-                _ => return Named::Other,
-            }
-        } else {
-            self.text.clone()
-        };
-        match name.as_slice() {
-            b"value" => Named::Value,
-            b"@odata.nextLink" => Named::Link,
+        let name = Node::read(&[b"\"", self.text.as_slice(), b"\""].concat());
+        match name.as_ref().ok().and_then(Node::as_text) {
+            Some("value") => Named::Value,
+            Some("@odata.nextLink") => Named::Link,
             _ => Named::Other,
         }
     }
