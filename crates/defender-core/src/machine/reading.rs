@@ -49,9 +49,9 @@ impl std::fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// Where the next page of the answer is; none of an answer that is one object alone.
+    /// Where the next page of the answer is.
     pub(super) fn next_link(&self) -> Option<&str> {
-        self.reader.next_link().filter(|_| !self.reader.is_single_object())
+        self.reader.next_link()
     }
 }
 
@@ -284,7 +284,7 @@ impl Machine {
 
     fn is_no_answer(&mut self, reading: &Reading) {
         let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
-        self.redact(&mut failure, reading.reader.next_link());
+        self.redact(&mut failure, reading.next_link());
         self.service_failed(&reading.ask, failure, reading.head.status);
     }
 

@@ -103,7 +103,14 @@ fn a_fresh_instance_at_each_poll_gets_through_with_two_requests() {
 
 #[test]
 fn a_page_that_fails_lets_the_slice_be_asked_for_again_in_halves() {
-    for (status, body) in [(429, ""), (410, "gone"), (503, ""), (401, ""), (200, "<html>"), (200, r#"{"value":[{"#)] {
+    for (status, body, kind, code) in [
+        (429, "", "throttled", "http.status-429"),
+        (410, "gone", "unavailable", "paging.refused"),
+        (503, "", "unavailable", "http.status-503"),
+        (401, "", "unauthenticated", "http.status-401"),
+        (200, "<html>", "rejected", "http.not-detections"),
+        (200, r#"{"value":[{"#, "unavailable", "transport.broken"),
+    ] {
         let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
         let all = rows(6);
         let mut answer = service(&all, 4);
@@ -111,8 +118,8 @@ fn a_page_that_fails_lets_the_slice_be_asked_for_again_in_halves() {
             |url: &str| if number(url).is_some() { (status, Vec::new(), body.to_owned()) } else { answer(url) };
         let batch = rig.poll(BUDGET, failing).unwrap();
         assert_eq!(keys(&batch), ["r0:x", "r1:x", "r2:x", "r3:x"], "{status}");
-        let told = rig.poll(BUDGET, |_| panic!("the failure is told first")).unwrap_err();
-        assert_ne!(told.kind(), "internal", "{told:?}");
+        let mut told = rig.poll(BUDGET, |_| panic!("the failure is told first")).unwrap_err();
+        assert_eq!((told.kind(), told.fault_mut().unwrap().code.as_str()), (kind, code));
         rig.requests.clear();
         let rest = rig.poll(BUDGET, service(&all, 4)).unwrap();
         assert_eq!(keys(&rest), ["r4:x", "r5:x"], "{status}");
@@ -176,28 +183,36 @@ fn what_a_server_repeats_of_a_link_is_not_shown() {
     }
 }
 
-#[test]
-fn limit_and_cap_count_the_rows_of_all_pages() {
-    // Four of the newest are what `limit` lets through, in two pages: older ones are missing.
-    let mut rig = Rig::new(r#","start":"PT40M","limit":4"#, &Position::Resume(None));
-    let all = rows(6);
-    let mut whole = service(&all, 100);
+/// A service that shows no more than the newest `most` of these rows for any range, two to a page.
+fn capped(all: &[String], most: usize) -> impl FnMut(&str) -> Answer {
+    let mut whole = service(all, usize::MAX / 2);
     let mut cut: Vec<String> = Vec::new();
-    let batch = rig
-        .poll(BUDGET, |url| {
-            if let Some(from) = number(url) {
-                return page(&cut[from..], "null");
-            }
+    move |url| {
+        let from = number(url).unwrap_or_else(|| {
             let (_, _, body) = whole(url);
             let shown: Vec<String> = all.iter().filter(|row| body.contains(row.as_str())).cloned().collect();
-            cut = shown[shown.len().saturating_sub(4)..].to_vec();
-            if cut.len() > 2 { page(&cut[..2], &format!("\"{HERE}2\"")) } else { page(&cut, "null") }
-        })
-        .unwrap();
-    let mut delivered = keys(&batch);
-    delivered.sort_unstable();
-    assert_eq!(delivered, ["r0:x", "r1:x", "r2:x", "r3:x", "r4:x", "r5:x"]);
-    assert!(batch.counters.iter().any(|(name, _)| *name == "splits"), "{:?}", batch.counters);
+            cut = shown[shown.len().saturating_sub(most)..].to_vec();
+            0
+        });
+        let end = cut.len().min(from + 2);
+        let link = if end < cut.len() { format!("\"{HERE}{end}\"") } else { "null".to_owned() };
+        page(&cut[from..end], &link)
+    }
+}
+
+#[test]
+fn limit_and_cap_count_the_rows_of_all_pages() {
+    // Four of the newest are what each lets through, in two pages: older ones are missing.
+    for (limit, cap) in [(r#","limit":4"#, None), ("", Some(4))] {
+        let mut rig = Rig::new(&format!(r#","start":"PT40M"{limit}"#), &Position::Resume(None));
+        let state = State { cap, ..State::begin(&rig.machine.config, None, rig.now.wall) };
+        rig.machine.resume(&state.to_text()).unwrap();
+        let batch = rig.poll(BUDGET, capped(&rows(6), 4)).unwrap();
+        let mut delivered = keys(&batch);
+        delivered.sort_unstable();
+        assert_eq!(delivered, ["r0:x", "r1:x", "r2:x", "r3:x", "r4:x", "r5:x"], "{limit}");
+        assert!(batch.counters.iter().any(|(name, _)| *name == "splits"), "{:?}", batch.counters);
+    }
 }
 
 #[test]
@@ -222,7 +237,12 @@ fn a_link_stands_before_the_rows_or_after_them_escaped_or_not() {
         let followed = rig.requests.get(1).map(String::as_str);
         assert_eq!(followed, Some("https://wdatp-alertexporter-eu.windows.com/api/alerts?x=1&y=2"), "{body}");
     }
-    for body in [r#"{"@odata.nextLink":"","value":[]}"#, r#"{"value":[],"nextLink":"x","@odata.nextLink":null}"#] {
+    for body in [
+        r#"{"@odata.nextLink":"","value":[]}"#,
+        r#"{"value":[],"nextLink":"x","@odata.nextLink":null}"#,
+        r#"{"n":{"a":1,"@odata.nextLink":"https://no.example"},"value":[]}"#,
+        r#"{"s":"x,","value":[],"t":"\",\"@odata.nextLink\":7,"}"#,
+    ] {
         let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
         let _ = rig.poll(BUDGET, |_| ok(body)).unwrap();
         assert_eq!(rig.requests.len(), 1, "{body}");
@@ -270,6 +290,7 @@ fn a_link_is_found_however_its_member_is_written_and_whatever_stands_beside_it()
         ("", "@odata.nextLink", r#","@odata.nextLink":null"#),
         ("", "@odata.nextLink", r#","@odata.nextLink":"""#),
         (r#""@odata.nextLink":null,"#, "@odata.nextLink", ""),
+        ("", "@odata.nextLink", &format!(r#","@odata.nextLink":"{HERE}1""#)),
     ] {
         let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
         let batch = rig.poll(BUDGET, |url| match number(url) {
@@ -282,6 +303,41 @@ fn a_link_is_found_however_its_member_is_written_and_whatever_stands_beside_it()
     let two = format!(r#"{{"value":[],"@odata.nextLink":"{HERE}1","@odata.nextLink":"{HERE}2"}}"#);
     let Failure::Rejected(fault) = rig.poll(BUDGET, |_| ok(two.clone())).unwrap_err() else { panic!("two links") };
     assert_eq!(fault.code, "paging.elsewhere");
+}
+
+#[test]
+fn a_link_is_followed_as_it_was_written_up_to_its_greatest_length() {
+    let longest = 16 * 1024 - 2;
+    let long = |length: usize| format!("{HERE}{}", "7".repeat(length - HERE.len()));
+    for (link, followed) in [
+        (r#"/api/alerts?x=\"1"#.to_owned(), Some("https://wdatp-alertexporter-eu.windows.com/api/alerts?x=%221")),
+        (long(longest), Some(long(longest).as_str())),
+        (long(longest + 1), None),
+        (long(longest + 2000), None),
+    ] {
+        let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+        let mut is_first = true;
+        let first = page(&[], &format!("\"{link}\""));
+        let told = rig.poll(BUDGET, |_| if std::mem::take(&mut is_first) { first.clone() } else { ok("[]") });
+        assert_eq!(rig.requests.get(1).map(String::as_str), followed, "{} bytes", link.len());
+        assert_eq!(told.err().map(|failure| failure.kind()), followed.is_none().then_some("rejected"));
+    }
+}
+
+#[test]
+fn the_link_of_a_record_that_comes_alone_is_followed() {
+    let mut rig = Rig::new(r#","start":"PT40M""#, &Position::Resume(None));
+    let all = rows(2);
+    let batch = rig.poll(BUDGET, |url| match number(url) {
+        None => ok(all[0].replacen('{', &format!(r#"{{"@odata.nextLink":"{HERE}1","#), 1)),
+        Some(_) => ok(all[1].clone()),
+    });
+    let batch = batch.unwrap();
+    assert_eq!((keys(&batch), rig.requests.len()), (vec!["r0:x", "r1:x"], 2));
+    rig.advance(300);
+    let failure = rig.poll(BUDGET, |_| ok(format!(r#"{{"@odata.nextLink":"{HERE}1"}}"#))).unwrap_err();
+    assert_eq!(failure.kind(), "rejected", "a link alone is no detection");
+    assert!(!format!("{failure:?}").contains("token-of-page"), "{failure:?}");
 }
 
 #[test]
@@ -319,4 +375,61 @@ fn a_request_that_would_be_another_one_is_not_repeated_when_a_page_of_its_answer
         }
     }
     assert_eq!((told, rig.requests.len()), (vec![GapCause::Partial], 0));
+}
+
+#[test]
+fn the_cursor_moves_by_the_local_clock_of_the_first_page_where_the_service_tells_none() {
+    let mut rig = Rig::new(r#","start":"2026-01-01T11:20:00Z","settle":"PT0S""#, &Position::Resume(None));
+    let all = rows(4);
+    let mut answer = service(&all, 2);
+    let first = rig.poll(Budget { max_requests: 2, ..BUDGET }, &mut answer).unwrap();
+    assert_eq!(keys(&first), ["r0:x", "r1:x"]);
+    rig.advance(2 * 3600);
+    let rest =
+        rig.poll(
+            Budget { max_requests: 1 + 1, ..BUDGET },
+            |url| if number(url).is_some() { answer(url) } else { ok("[]") },
+        );
+    // An hour of overlap before noon, which is when the first page was asked for.
+    assert_eq!(rest.unwrap().watermark, None);
+}
+
+#[test]
+fn a_check_looks_beyond_the_rows_of_all_pages_and_remembers_what_any_of_its_pages_showed() {
+    let mut rig = Rig::new(r#","start":"2026-01-01T11:20:00Z""#, &Position::Resume(None));
+    rig.machine.limits.suspicious_rows = 4;
+    let all = rows(4);
+    let late = row("late", "2026-01-01T11:25:00Z");
+    let mut asked = 0;
+    let batch = rig.poll(BUDGET, |url| {
+        asked += 1;
+        match asked {
+            1 => page(&all[..2], &format!("\"{HERE}1\"")),
+            2 => page(&all[2..], "null"),
+            // The check below: its first page shows a row, its second one none.
+            3 => page(std::slice::from_ref(&late), &format!("\"{HERE}2\"")),
+            4 => page(&[], "null"),
+            _ => {
+                assert!(
+                    asked > 5 || url.contains("untilTimeUtc=2026-01-01T11:39:30.0000001Z"),
+                    "the older half: {url}"
+                );
+                ok("[]")
+            }
+        }
+    });
+    assert_eq!(keys(&batch.unwrap()).last(), Some(&"late:x"));
+    assert!(rig.requests[2].contains("untilTimeUtc=2026-01-01T11:30:00.0000002Z"), "{:?}", rig.requests);
+}
+
+#[test]
+fn a_neighbour_proves_enough_with_its_first_page() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    for _ in 0..3 {
+        rig.poll(BUDGET, |_| (500, Vec::new(), String::new())).unwrap_err();
+    }
+    rig.requests.clear();
+    let mut answers = [page(&rows(1), &format!("\"{HERE}1\"")), ok("[]")].into_iter();
+    rig.poll(Budget { max_requests: 2, ..BUDGET }, |_| answers.next().unwrap()).unwrap();
+    assert!(rig.requests.iter().all(|url| number(url).is_none()), "{:?}", rig.requests);
 }
