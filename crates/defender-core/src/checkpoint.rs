@@ -162,7 +162,6 @@ impl State {
     }
 }
 
-/// The end of a checkpoint that begins with this text.
 /// Whether two texts are the same, read eight bytes at a time: what compares bytes in WebAssembly looks at one, and every
 /// poll brings a quarter of a megabyte to compare.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
@@ -171,6 +170,7 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
     one.len() == other.len() && ours.iter().zip(theirs).all(is_equal) && our_rest == their_rest
 }
 
+/// The end of a checkpoint that begins with this text.
 fn sum_of(text: &str) -> String {
     format!(",\"sum\":\"{:016x}\"}}", XxHash64::oneshot(0, text.as_bytes()))
 }
@@ -362,7 +362,9 @@ mod tests {
         for length in 0..=text.len() {
             let text = &text[..length];
             assert!(is_same(text, text));
-            assert!(!is_same(text, &format!("{text}x")) && !is_same(&format!("{text}x"), text));
+            for longer in [format!("{text}x"), format!("{text}01234567")] {
+                assert!(!is_same(text, &longer) && !is_same(&longer, text), "{longer}");
+            }
             for at in 0..length {
                 let mut changed = text.to_owned();
                 changed.replace_range(at..=at, "x");
@@ -377,6 +379,10 @@ mod tests {
         let copy = State::from_text(&text, &state().identity).unwrap();
         assert_eq!(copy.to_text(), text);
         assert!(copy.ring.contains(0x0123_4567_89AB_CDEF));
+        let small = State { whole: 1, failures: 1, strikes: 1, turns: 1, grain: 2, ..state() };
+        let copy = State::from_text(&small.to_text(), &small.identity).unwrap();
+        let counts = (copy.whole, copy.failures, copy.strikes, copy.turns, copy.grain);
+        assert_eq!(counts, (1, 1, 1, 1, 2));
     }
 
     #[test]

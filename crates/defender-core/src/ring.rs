@@ -293,6 +293,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_leaves_a_crowded_minute_leaves_the_others_in_their_order() {
+        for at_key in [0, 1, 95, 96, 299, 300, 301, 399] {
+            let mut ring = Ring::default();
+            (0..400).for_each(|key| ring.insert(key, at(1)));
+            ring.move_up(at_key, at(2));
+            let mut expected = Ring::default();
+            (0..400).filter(|key| *key != at_key).for_each(|key| expected.insert(key, at(1)));
+            expected.insert(at_key, at(2));
+            assert_eq!(json(&ring), json(&expected), "{at_key}");
+            let text = json(&ring);
+            (0..400).for_each(|key| ring.move_up(key, at(1)));
+            assert_eq!(json(&ring), text, "none of them moves");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let mut ring = Ring::default();
         for key in 0..50u64 {

@@ -97,7 +97,7 @@ impl Machine {
             Mode::Single => (Some(single(&self.config, state, now)), NextPoll::Now),
             Mode::Running { .. } if state.is_ended() => (None, NextPoll::Ended),
             Mode::Running { .. } => {
-                let wait = u64::try_from(self.config.poll_interval).unwrap_or(0).saturating_mul(100);
+                let wait = self.config.poll_interval.unsigned_abs().saturating_mul(100);
                 // One round a poll: after its end the host waits.
                 if self.poll.ended_round {
                     return (None, NextPoll::After(wait));

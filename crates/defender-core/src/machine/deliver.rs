@@ -24,7 +24,10 @@ pub(super) enum Taken {
         is_new: bool,
     },
     /// The batch has no room for it.
-    Held,
+    Held {
+        /// How many bytes it takes.
+        bytes: usize,
+    },
 }
 
 impl Machine {
@@ -45,12 +48,10 @@ impl Machine {
         }
         let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
         let fingerprint = fingerprint(&row.key(record));
-        if lies_inside && is_bounded {
+        if lies_inside {
             edges.see(at, fingerprint);
         }
-        if ask.purpose == Purpose::Check
-            && self.suspect.as_ref().is_some_and(|suspect| suspect.edges.contain(fingerprint))
-        {
+        if self.suspect.as_ref().is_some_and(|suspect| suspect.edges.contain(fingerprint)) {
             self.poll.counters.duplicates += 1;
             return Taken::Done { is_new: false };
         }
@@ -58,25 +59,24 @@ impl Machine {
             && state.ring.contains(fingerprint)
         {
             self.poll.counters.duplicates += 1;
-            if !lies_inside {
-                state.ring.move_up(fingerprint, at);
-            }
+            // It may come again as late as this, with another stamp than before or without a place in the slice.
+            state.ring.move_up(fingerprint, at);
             return Taken::Done { is_new: false };
         }
-        let is_odd = row.is_odd;
         let event = self.event(row, record);
         // As CSV, where every quote is written twice, a record takes more bytes than the service sent.
         if event.body.as_bytes().len() > self.limits.event_bytes {
             self.leave_out(ask, XxHash64::oneshot(0, record));
             return Taken::Done { is_new: false };
         }
-        if is_odd || event.attributes.iter().any(|(name, _)| name == "defects") {
+        if event.attributes.iter().any(|(name, _)| name == "defects") {
             self.poll.counters.odd += 1;
         }
+        let bytes = event.body.as_bytes().len();
         let held = Held { event, fingerprint, at };
-        if !self.poll.has_room_for(held.event.body.as_bytes().len()) {
+        if !self.poll.has_room_for(bytes) {
             self.held = Some(held);
-            return Taken::Held;
+            return Taken::Held { bytes };
         }
         self.deliver(held);
         Taken::Done { is_new: true }
@@ -297,14 +297,13 @@ impl Machine {
     /// there, since the ring has lost keys of the slice.
     pub(super) fn drop_answer(&mut self) -> bool {
         if let (Some(request), Some(state)) = (&self.config.request, &self.state) {
-            self.lost_answer |= loses_its_answer(request, state, self.frozen.is_some());
+            self.lost_answer = loses_its_answer(request, state, self.frozen.is_some());
         }
         self.phase = Phase::Idle;
         self.follow_ups.clear();
         self.suspect = None;
         self.pages = None;
         self.forgot_until = None;
-        self.held = None;
         let Some(frozen) = self.frozen.take() else { return false };
         if let Ok(mut state) = State::from_text(&frozen, &self.config.identity()) {
             self.thaw(&mut state);

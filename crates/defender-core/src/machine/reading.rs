@@ -219,15 +219,10 @@ impl Machine {
                     match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
                         Taken::Done { is_new: false } => {}
-                        Taken::Held => {
-                            let needed = self.held.as_ref().map_or(0, |held| held.event.body.as_bytes().len());
+                        Taken::Held { bytes } => {
                             self.phase = Phase::Reading(reading);
                             let is_empty = !self.poll.has_output();
-                            return Some(if is_empty {
-                                self.too_small_for(needed)
-                            } else {
-                                self.finish(NextPoll::Now)
-                            });
+                            return Some(if is_empty { self.too_small_for(bytes) } else { self.finish(NextPoll::Now) });
                         }
                     }
                 }
@@ -302,7 +297,6 @@ impl Machine {
                     state.frozen = false;
                 }
                 self.frozen = None;
-                self.forgot_until = None;
             }
             Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
             Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
@@ -368,11 +362,9 @@ impl Machine {
     /// A row was delivered. One of a check shows more than the answer that it checks, unless the full ring has forgotten
     /// what was delivered before.
     fn note_more(&mut self, reading: &mut Reading) {
-        if reading.ask.purpose == Purpose::Check {
-            reading.shows_more = true;
-            if self.forgot_until.is_none() {
-                self.learn_cap();
-            }
+        reading.shows_more = true;
+        if self.forgot_until.is_none() {
+            self.learn_cap();
         }
     }
 

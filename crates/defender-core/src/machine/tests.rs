@@ -2,13 +2,17 @@
 
 mod bounds;
 mod caps;
+mod clocks;
+mod driver;
 mod endpoints;
+mod failing;
 mod full_ring;
 mod held;
 mod margins;
 mod neighbour;
 mod pages;
 mod resume;
+mod single;
 mod start;
 
 use super::*;
@@ -33,7 +37,7 @@ impl Rig {
     fn new(members: &str, position: &Position) -> Self {
         let config = format!(
             r#"{{"tenant_id":"11111111-1111-4111-8111-111111111111","client_id":"22222222-2222-4222-8222-222222222222",
-            "client_secret":"s","api":"siem","region":"eu"{members}}}"#
+            "client_secret":"client-secret","api":"siem","region":"eu"{members}}}"#
         );
         let config = Config::parse(&config).unwrap();
         let now = Now { wall: Tick::parse(NOW).unwrap(), monotonic: 0 };
@@ -48,7 +52,7 @@ impl Rig {
                 Output::Done(done) => return done,
                 Output::Send(request) => {
                     let (status, headers, text) = if request.url.contains("/oauth2/") {
-                        let token = r#"{"token_type":"Bearer","expires_in":"3599","access_token":"t"}"#;
+                        let token = r#"{"token_type":"Bearer","expires_in":"3599","access_token":"opaque-token"}"#;
                         (200, Vec::new(), token.to_owned())
                     } else {
                         self.requests.push(request.url.clone());

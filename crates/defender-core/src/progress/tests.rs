@@ -84,3 +84,65 @@ fn each_thing_that_was_read_touches_a_state() {
         assert!(!touched.is_untouched(), "{touched:?}");
     }
 }
+
+#[test]
+fn a_start_that_was_mistaken_moves_back_once_with_all_that_stood_there() {
+    let now = Tick::parse("2026-01-02T00:00:00Z").unwrap();
+    let begun = |start| {
+        let config = Config { start, ..config() };
+        let mut state = State::begin(&config, None, now);
+        assert!(state.round(&config, now.plus(HOUR)).is_some());
+        state
+    };
+    let mut state = begun(Start::Ago(HOUR));
+    let from = state.start;
+    assert!(state.anchor(1));
+    assert_eq!((state.start, state.cursor, state.reread), (from.minus(1), from.minus(1), from.minus(1)));
+    assert!(state.round.is_none() && !state.anchor(1), "{state:?}");
+    for mut stays in [begun(Start::At(from)), State { anchored: true, ..begun(Start::Ago(HOUR)) }] {
+        assert!(!stays.anchor(1));
+        assert_eq!(stays.start, from);
+    }
+    let mut behind = begun(Start::Ago(HOUR));
+    assert!(!behind.anchor(0) && !behind.anchor(1), "it was measured");
+}
+
+#[test]
+fn a_range_that_was_read_has_no_further_round() {
+    let config = config();
+    let now = Tick::parse("2026-01-02T00:00:00Z").unwrap();
+    let (since, until) = (now.minus(48 * HOUR), now.minus(47 * HOUR));
+    let mut state = State::begin(&config, Some((since, until)), now);
+    let round = Round { until, at: since, end: until };
+    assert_eq!(state.round(&config, now), Some(round));
+    assert!(!state.is_ended());
+    state.complete(&config, now, Some(until), 0);
+    assert!(!state.is_ended(), "the service's clock stood before the end");
+    assert!(state.round(&config, now).is_some());
+    state.complete(&config, now, None, 0);
+    state.reread = since;
+    assert!(state.is_ended());
+    assert_eq!(state.round(&config, now), None);
+}
+
+#[test]
+fn a_long_range_that_is_given_up_goes_in_ever_longer_pieces() {
+    let config = config();
+    let mut state = State { cap: Some(9), ..State::begin(&config, None, Tick::parse("2026-01-02T00:00:00Z").unwrap()) };
+    assert_eq!(state.grain, 1);
+    let at = state.cursor;
+    let slice = |at: Tick| Some(Round { until: at.plus(HOUR), at, end: at.plus(1) });
+    for (n, grain) in [(0, 2), (1, 4), (2, 8)] {
+        (state.round, state.length) = (slice(at.plus(n)), 1);
+        state.pass_over(&config);
+        assert_eq!((state.grain, state.length, state.cursor), (grain, 4, at.plus(n + 1)));
+        assert_eq!(
+            (state.reread, state.watermark),
+            (at.plus(n + 1), Some(at.plus(n + 1))),
+            "nothing of it is read again"
+        );
+    }
+    (state.grain, state.round) = (config.slice, slice(at.plus(3)));
+    state.pass_over(&config);
+    assert_eq!(state.grain, config.slice);
+}

@@ -32,9 +32,24 @@ fn a_record_that_is_too_large_as_csv_is_a_gap_and_the_others_are_delivered() {
     let batch = rig.poll(BUDGET, |_| ok(body.clone())).unwrap();
     assert_eq!(batch.events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>(), ["a:x"]);
     assert_eq!(batch.gaps.iter().map(|gap| &gap.cause).collect::<Vec<_>>(), [&GapCause::Unreadable]);
+    let hash = twox_hash::XxHash64::oneshot(0, large.as_bytes());
+    assert_eq!(batch.gaps[0].key, format!("gap:unreadable:{hash:016x}"), "as of one that is too large as it came");
     rig.advance(300);
     let again = rig.poll(BUDGET, |_| ok(body.clone())).unwrap();
     assert_eq!((again.events.len(), again.gaps.len()), (0, 0), "it is told once");
+}
+
+#[test]
+fn a_record_of_the_largest_size_is_delivered() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let record = row("a", "2026-01-01T11:45:00Z");
+    for (less, events) in [(0, 1), (1, 0)] {
+        rig.machine.limits.event_bytes = record.len() - less;
+        let body = format!("[{}]", record.replace('a', &less.to_string()));
+        rig.advance(300);
+        let batch = rig.poll(BUDGET, |_| ok(body.clone())).unwrap();
+        assert_eq!((batch.events.len(), batch.gaps.len()), (events, 1 - events));
+    }
 }
 
 #[test]

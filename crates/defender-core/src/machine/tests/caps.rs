@@ -150,3 +150,247 @@ fn a_slice_of_more_rows_than_the_ring_holds_is_read_once_where_nothing_was_cut()
     rig.machine.limits.checkpoint_bytes = HEADER_BYTES + 40 * 33;
     assert_eq!(read(&mut rig, Budget { max_events: 50, ..BUDGET }, false, capped(&rows, usize::MAX, false)), ids);
 }
+
+/// What a request asks for, in seconds after eleven and ticks, without the ticks on each side.
+fn asked(url: &str) -> ((i64, i64), (i64, i64)) {
+    let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+    let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+    let after =
+        |at: Tick| ((at.0 - eleven.0).div_euclid(TICKS_PER_SECOND), (at.0 - eleven.0).rem_euclid(TICKS_PER_SECOND));
+    (after(bound("sinceTimeUtc=").plus(1)), after(bound("untilTimeUtc=").minus(1)))
+}
+
+/// A rig about to ask for a slice of so many ticks at eleven.
+fn rig_of(ticks: i64, limit: &str, learned: impl FnOnce(&mut State)) -> Rig {
+    let mut rig = Rig::new(&format!(r#","start":"2026-01-01T11:00:00Z"{limit}"#), &Position::Resume(None));
+    rig.machine.limits.suspicious_rows = 3;
+    let at = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+    let mut state = State::begin(&rig.machine.config, None, rig.now.wall);
+    state.round = Some(crate::checkpoint::Round { until: at.plus(ticks), at, end: at.plus(ticks) });
+    state.length = ticks;
+    learned(&mut state);
+    rig.machine.resume(&state.to_text()).unwrap();
+    rig
+}
+
+/// Rows of these ticks after eleven.
+fn ticks(of: impl IntoIterator<Item = i64>) -> String {
+    let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+    let rows: Vec<_> =
+        of.into_iter().enumerate().map(|(n, at)| row(&format!("t{n}"), &eleven.plus(at).to_string())).collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn known(rig: &Rig) -> (Option<u32>, u32) {
+    let state = rig.machine.state.as_ref().unwrap();
+    (state.cap, state.whole)
+}
+
+#[test]
+fn an_answer_of_a_thousand_rows_is_checked_at_both_ends_and_a_smaller_one_is_not() {
+    for (rows, requests) in [(999, 1), (1000, 3)] {
+        let mut rig = Rig::new(r#","start":"2026-01-01T11:00:00Z""#, &Position::Resume(None));
+        let body = ticks(7..7 + rows);
+        let answer = |url: &str| ok(if asked(url) == ((0, 0), (3540, 0)) { &body } else { "[]" });
+        assert!(matches!(rig.poll(Budget { max_events: 2000, ..BUDGET }, answer).unwrap().next, NextPoll::After(_)));
+        assert_eq!(rig.requests.len(), requests);
+        if let [_, below, above] = &rig.requests[..] {
+            assert_eq!(asked(below), ((0, 0), (0, 8)), "up to the least stamp");
+            assert_eq!(asked(above), ((0, 7 + rows - 1), (3540, 0)), "from the greatest stamp on");
+        }
+    }
+}
+
+#[test]
+fn rows_without_a_place_in_the_slice_are_no_end_of_it() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+    let outside = [row("x", &eleven.plus(2000).to_string()), r#"{"FullId":"y"}"#.to_owned()].join(",");
+    let body = ticks([10, 20]);
+    let mut answers = [ok(format!("[{outside},{}", &body[1..]))].into_iter();
+    rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert_eq!(
+        rig.requests[1..3].iter().map(|url| asked(url)).collect::<Vec<_>>(),
+        [((0, 0), (0, 11)), ((0, 20), (0, 1000))]
+    );
+}
+
+#[test]
+fn a_whole_answer_lets_smaller_ones_go_unchecked() {
+    for (whole, rows, requests) in [(0, 3, 3), (5, 4, 1), (5, 5, 3), (4, 5, 3)] {
+        let mut rig = rig_of(1000, "", |state| state.whole = whole);
+        let body = ticks(100..100 + rows);
+        let answer = |url: &str| ok(if asked(url) == ((0, 0), (0, 1000)) { &body } else { "[]" });
+        let batch = rig.poll(Budget { max_requests: requests + 1, ..BUDGET }, answer).unwrap();
+        assert_eq!(
+            rig.requests.iter().filter(|url| asked(url).1.0 == 0).count(),
+            requests as usize,
+            "{:?}",
+            rig.requests
+        );
+        assert_eq!(known(&rig), (None, whole.max(if requests == 3 { rows as u32 } else { 0 })), "{:?}", batch.notices);
+        assert!(rig.machine.suspect.is_none());
+    }
+}
+
+#[test]
+fn one_tick_cannot_be_checked_and_two_can() {
+    for (length, requests) in [(1, 1), (2, 3)] {
+        let mut rig = rig_of(length, "", |_| {});
+        let body = ticks([0, 0, length - 1]);
+        let answer = |url: &str| ok(if asked(url) == ((0, 0), (0, length)) { &body } else { "[]" });
+        rig.poll(BUDGET, answer).unwrap();
+        assert_eq!(rig.requests.iter().filter(|url| asked(url).1.0 == 0).count(), requests, "{:?}", rig.requests);
+    }
+}
+
+#[test]
+fn a_cap_cuts_at_its_number_and_more_rows_show_that_there_is_none() {
+    for (length, rows, cap, splits) in
+        [(1000, 2, Some(3), false), (1000, 3, Some(3), true), (1000, 4, None, false), (2, 4, None, false)]
+    {
+        let mut rig = rig_of(length, "", |state| (state.cap, state.whole) = (Some(3), 100));
+        let body = ticks((0..rows).map(|n| n * (length - 1) / 4));
+        let answer = |url: &str| ok(if asked(url) == ((0, 0), (0, length)) { &body } else { "[]" });
+        let batch = rig.poll(BUDGET, answer).unwrap();
+        assert_eq!((known(&rig).0, batch.gaps.len()), (cap, 0), "{length} {rows}");
+        let counted = batch.counters.iter().any(|(name, _)| *name == "splits");
+        assert_eq!(counted, splits, "{length} {rows}: {:?}", rig.requests);
+    }
+    // Of one tick nothing shows it: more rows than the cap are a cut answer, and the cap stays.
+    let mut rig = rig_of(1, "", |state| state.cap = Some(3));
+    let batch =
+        rig.poll(BUDGET, |url| ok(if asked(url).1 == (0, 1) { ticks([0; 4]) } else { "[]".to_owned() })).unwrap();
+    assert_eq!((known(&rig).0, batch.gaps.len(), batch.events.len()), (Some(3), 1, 4));
+}
+
+#[test]
+fn one_tick_that_limit_cuts_is_asked_for_without_it_and_is_a_gap_where_that_is_cut_as_well() {
+    for (cap, gaps) in [(None, vec![]), (Some(5), vec![((0, 0), (0, 1))])] {
+        let mut rig = rig_of(1, r#","limit":2"#, |state| state.cap = cap);
+        let mut answers = [ok(ticks([0, 0])), ok(ticks([0; 5]))].into_iter();
+        let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+        assert_eq!(batch.events.len(), 5);
+        let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+        let told: Vec<_> =
+            batch.gaps.iter().map(|gap| ((0, gap.since.0 - eleven.0), (0, gap.until.0 - eleven.0))).collect();
+        assert_eq!(told, gaps);
+        assert!(batch.gaps.iter().all(|gap| gap.cause == GapCause::Truncated));
+        let limits: Vec<_> = rig.requests.iter().map(|url| url.contains("limit=2")).collect();
+        assert_eq!(limits[..2], [true, false], "{:?}", rig.requests);
+        assert!(rig.requests[2..].iter().all(|url| asked(url).1 != (0, 1)), "{:?}", rig.requests);
+    }
+}
+
+/// What one of the checks of an answer of four rows at 400, 500, 600 and 700 shows, and what is learned of it.
+fn checked(below: &[i64], above: &[i64]) -> (Rig, Batch) {
+    let mut rig = rig_of(1000, "", |state| {
+        // Known from before.
+        for at in [1, 2, 398, 800, 999, 1000, 1001] {
+            let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+            let text = row(&format!("k{at}"), &eleven.plus(at).to_string());
+            let (row, _) = crate::detection::Row::read(text.as_bytes()).unwrap();
+            state.ring.insert(crate::detection::fingerprint(&row.key(text.as_bytes())), eleven.plus(at));
+        }
+    });
+    let known = |of: &[i64]| {
+        let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
+        let rows: Vec<_> = of.iter().map(|at| row(&format!("k{at}"), &eleven.plus(*at).to_string())).collect();
+        ok(format!("[{}]", rows.join(",")))
+    };
+    let mut answers = [ok(ticks([400, 500, 600, 700])), known(below), known(above)].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    (rig, batch)
+}
+
+#[test]
+fn a_row_beyond_the_ends_shows_a_cap_known_or_not_and_one_beside_the_slice_does_not() {
+    for (below, above, cap) in [
+        (&[][..], &[][..], None),
+        (&[398], &[], Some(4)),
+        (&[1], &[], Some(4)),
+        (&[2, 1], &[], Some(4)),
+        (&[], &[800], Some(4)),
+        (&[], &[999], Some(4)),
+        // The margin behind the slice, and beyond it.
+        (&[], &[1000, 1001], None),
+        // New rows, on the ends or between them.
+        (&[401], &[], Some(4)),
+        (&[], &[700], Some(4)),
+    ] {
+        let (rig, batch) = checked(below, above);
+        assert_eq!(known(&rig), (cap, if cap.is_none() { 4 } else { 0 }), "{below:?} {above:?}");
+        let next =
+            asked(&rig.requests[if cap.is_some() && above.is_empty() { 2 } else { 3 }.min(rig.requests.len() - 1)]);
+        if cap.is_some() {
+            assert_eq!(next, ((0, 0), (0, 500)), "the older half, and no second check: {:?}", rig.requests);
+            assert_eq!(batch.notices.iter().filter(|notice| notice.code == "answer.cap").count(), 1);
+        }
+        assert!(rig.machine.suspect.is_none());
+    }
+}
+
+#[test]
+fn a_row_before_the_slice_shows_no_cap() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let mut answers = [ok(ticks([400, 500, 600])), ok(ticks([-1])), ok("[]")].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert_eq!((known(&rig), batch.events.len()), ((None, 3), 3));
+}
+
+#[test]
+fn a_row_of_a_check_that_waits_for_room_shows_the_cap_as_well() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let first = ticks([400, 500, 600]);
+    let late = format!("[{}]", row("late", "2026-01-01T11:00:00.0000400Z"));
+    let mut answers = [ok(first.clone()), ok(late)].into_iter();
+    let budget = Budget { max_bytes: first.len() as u64, ..BUDGET };
+    let batch = rig.poll(budget, |_| answers.next().unwrap()).unwrap();
+    assert_eq!((batch.events.len(), batch.next, known(&rig).0), (3, NextPoll::Now, None));
+    let batch = rig.poll(budget, |_| ok("[]")).unwrap();
+    assert_eq!((batch.events[0].subject.as_str(), known(&rig).0), ("late", Some(3)));
+    assert_eq!(asked(&rig.requests[2]), ((0, 0), (0, 500)), "{:?}", rig.requests);
+}
+
+#[test]
+fn a_row_that_the_full_ring_forgot_teaches_no_cap() {
+    let mut rig = rig(3);
+    rig.machine.limits.checkpoint_bytes = HEADER_BYTES + 2 * crate::ring::Ring::KEY_BYTES;
+    let rows = [(60, "a"), (120, "b"), (180, "c"), (240, "d")];
+    let mut asked = 0;
+    // The service shows a row from between the ends again, which the ring has forgotten.
+    let sloppy = |url: &str| {
+        asked += 1;
+        match asked {
+            1 => capped(&rows, 100, false)(url),
+            2 => ok(format!("[{}]", row("b", "2026-01-01T11:02:00Z"))),
+            _ => ok("[]"),
+        }
+    };
+    let batch = rig.poll(BUDGET, sloppy).unwrap();
+    assert!(batch.notices.iter().all(|notice| notice.code != "answer.cap"), "{:?}", batch.notices);
+    assert_eq!((known(&rig).0, batch.events.len()), (None, 5), "it comes again");
+}
+
+#[test]
+fn a_row_of_a_check_beside_the_part_that_it_asks_for_is_delivered() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let late = format!("[{}]", row("late", "2026-01-01T11:00:00.0000401Z"));
+    let mut answers = [ok(ticks([400, 500, 600])), ok(late)].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert!(batch.events.iter().any(|event| event.subject == "late"), "{:?}", batch.events);
+}
+
+#[test]
+fn a_record_that_is_too_large_counts_as_a_row() {
+    let body = ticks([10]);
+    for (more, splits) in [(1, false), (2, true)] {
+        let mut rig = rig_of(1000, r#","limit":3"#, |_| {});
+        rig.machine.limits.event_bytes = 200;
+        let large: Vec<_> = (0..more).map(|n| format!(r#"{{"n":{n},"x":"{}"}}"#, "x".repeat(300))).collect();
+        let mut answers = [ok(format!("[{},{}", large.join(","), &body[1..]))].into_iter();
+        let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+        assert_eq!(batch.gaps.len(), more);
+        assert_eq!(batch.counters.iter().any(|(name, _)| *name == "splits"), splits, "{:?}", batch.counters);
+    }
+}

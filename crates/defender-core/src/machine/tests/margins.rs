@@ -34,6 +34,37 @@ fn a_row_without_a_stamp_that_comes_with_every_answer_is_delivered_once() {
 }
 
 #[test]
+fn a_row_from_outside_its_slice_that_comes_with_every_answer_is_delivered_once() {
+    let mut rig = Rig::new(r#","start":"PT30M","overlap":"PT10M""#, &Position::Resume(None));
+    for at in ["2025-12-24T00:00:00Z", "2026-06-01T00:00:00Z"] {
+        let body = format!("[{}]", row(at, at));
+        let mut delivered = 0;
+        for _ in 0..30 {
+            delivered += rig.poll(BUDGET, |_| ok(body.clone())).unwrap().events.len();
+            rig.advance(300);
+        }
+        assert_eq!(delivered, 1, "{at}");
+    }
+}
+
+#[test]
+fn a_row_that_comes_again_with_a_later_stamp_is_delivered_once() {
+    let mut rig = Rig::new(r#","start":"PT30M","overlap":"PT10M""#, &Position::Resume(None));
+    let mut delivered = 0;
+    for _ in 0..30 {
+        // The service goes on stamping it anew for two hours.
+        let at = rig.now.wall.minus(120 * TICKS_PER_SECOND).min(Tick::parse("2026-01-01T14:00:00Z").unwrap());
+        let body = format!("[{}]", row("a", &at.to_string()));
+        let since =
+            |url: &str| Tick::parse(url.split("sinceTimeUtc=").nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let batch = rig.poll(BUDGET, |url| if since(url) <= at { ok(body.clone()) } else { ok("[]") });
+        delivered += batch.unwrap().events.len();
+        rig.advance(300);
+    }
+    assert_eq!(delivered, 1);
+}
+
+#[test]
 fn the_gap_of_a_record_that_is_too_large_covers_the_margins() {
     let mut rig = Rig::new(r#","start":"2026-01-01T11:30:00Z""#, &Position::Resume(None));
     rig.machine.limits.event_bytes = 100;

@@ -20,6 +20,9 @@ fn each_turn_goes_farther_away_after_the_slice_and_before_it_by_turns() {
     assert_eq!(ask(2, far), (end.plus(4 * MINUTE), end.plus(5 * MINUTE)));
     assert_eq!(ask(3, far), (at.minus(9 * MINUTE), at.minus(8 * MINUTE)));
     assert_eq!(ask(4, far), (end.plus(16 * MINUTE), end.plus(17 * MINUTE)));
+    // There is an end to that.
+    assert_eq!(ask(24, Tick::MAX), (end.plus(MINUTE << 24), end.plus((MINUTE << 24) + MINUTE)));
+    assert_eq!(ask(1000, Tick::MAX), ask(24, Tick::MAX));
     // Nothing is asked for beyond the round: there it is shorter, or the one before the slice.
     assert_eq!(ask(0, end.plus(4)), (end.plus(3), end.plus(4)));
     assert_eq!(ask(0, end.plus(3)), (at.minus(3 + MINUTE), at.minus(3)));

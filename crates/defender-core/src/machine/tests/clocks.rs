@@ -1,0 +1,60 @@
+//! The local clock beside the service's.
+
+use super::*;
+
+/// An answer without rows, of a service whose clock says this.
+fn dated(time: &str) -> Answer {
+    (200, vec![("date", format!("Thu, 01 Jan 2026 {time} GMT"))], "[]".to_owned())
+}
+
+/// The notices of a poll at which the local clock is so many ticks ahead of noon, by the service's clock.
+fn told(rig: &mut Rig, ahead: i64) -> Vec<String> {
+    rig.now.wall = Tick::parse(NOW).unwrap().plus(ahead);
+    let batch = rig.poll(BUDGET, |_| dated("12:00:00")).unwrap();
+    batch.notices.into_iter().map(|notice| format!("{}: {}", notice.code, notice.message)).collect()
+}
+
+const MINUTE: i64 = 60 * TICKS_PER_SECOND;
+
+#[test]
+fn a_difference_of_more_than_a_minute_is_told_and_again_where_it_changes_by_more_than_a_minute() {
+    let mut rig = Rig::new(r#","start":"2026-01-01T11:00:00Z""#, &Position::Resume(None));
+    let none = Vec::<String>::new;
+    let ahead = |seconds| vec![format!("clock.skew: the local clock is {seconds} s ahead of the service's")];
+    assert_eq!(told(&mut rig, MINUTE), none());
+    assert_eq!(told(&mut rig, -MINUTE), none());
+    assert_eq!(told(&mut rig, MINUTE + 1), ahead(60));
+    assert_eq!(told(&mut rig, 2 * MINUTE + 1), none());
+    assert_eq!(told(&mut rig, 2 * MINUTE + 2), ahead(120));
+    assert_eq!(told(&mut rig, -2 * MINUTE), ["clock.skew: the local clock is 120 s behind the service's"]);
+}
+
+#[test]
+fn a_start_moves_with_a_clock_that_is_more_than_a_minute_ahead_and_with_no_other() {
+    for (seconds, begins) in [(60, "11:30:00"), (61, "11:28:59"), (-61, "11:30:00")] {
+        let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+        let service = rig.now.wall.minus(seconds * TICKS_PER_SECOND).to_string();
+        let batch = rig.poll(BUDGET, |_| dated(&service[11..19])).unwrap();
+        assert!(
+            batch.checkpoint.contains(&format!(r#""start":"2026-01-01T{begins}.0000000Z""#)),
+            "{}",
+            batch.checkpoint
+        );
+        assert_eq!(rig.requests.len(), if seconds == 61 { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_start_that_a_check_corrects_leaves_no_check_behind() {
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    rig.machine.limits.suspicious_rows = 2;
+    let body = format!("[{},{}]", row("a", "2026-01-01T11:40:00Z"), row("b", "2026-01-01T11:50:00Z"));
+    let mut answers = [ok(body), dated("10:00:00")].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert_eq!(batch.events.len(), 2);
+    let asked = |begin: &str| {
+        rig.requests.iter().filter(|url| url.contains(&format!("sinceTimeUtc=2026-01-01T{begin}"))).count()
+    };
+    assert_eq!((asked("11:29:59"), asked("09:29:59"), asked("11:50:00")), (2, 1, 0), "{:?}", rig.requests);
+    assert!(rig.machine.suspect.is_none());
+}
