@@ -1,8 +1,9 @@
 //! The host of a run: polls, delivers, stores, waits, and dies.
 
-use defender_core::checkpoint::State;
+use defender_core::checkpoint::{HEADER_BYTES, State};
 use defender_core::config::{Config, Start};
 use defender_core::contract::{Batch, Budget, Failure, NextPoll, Position};
+use defender_core::ring::Ring;
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 use crate::coverage::{Coverage, Met};
@@ -263,6 +264,7 @@ impl<'a, S: Subject> Host<'a, S> {
         if let Ok(state) = State::from_text(&batch.checkpoint, &self.config.identity()) {
             self.shows(&state)?;
         }
+        self.reference.forgets(self.forgotten(batch.events.len()));
         self.reference.takes(&batch, self.line.clock.service, self.line.service.asked, &mut self.line.met)?;
         let next = batch.next;
         if self.line.clock.service < self.world.quiet_from && self.line.random.chance(self.world.host.slow_sink) {
@@ -295,6 +297,15 @@ impl<'a, S: Subject> Host<'a, S> {
         })
     }
 
+    /// From which stamp on keys may be forgotten, where those of so many events need not have had room beside those that the
+    /// position holds. What lies before the slice that is read then is not read again.
+    fn forgotten(&self, events: usize) -> Option<Tick> {
+        let state = self.state.as_ref()?;
+        let room = self.world.limits.checkpoint_bytes - HEADER_BYTES;
+        let is_full = state.frozen || state.ring.encoded_bytes() + (events + 1) * Ring::KEY_BYTES > room;
+        is_full.then(|| state.round.map_or(state.reread, |round| round.at).minus(MINUTE))
+    }
+
     fn wait(&mut self, nanoseconds: u64) {
         let is_impatient =
             self.line.random.chance(self.world.host.impatient) && self.line.clock.service < self.world.quiet_from;
@@ -323,6 +334,9 @@ impl<'a, S: Subject> Host<'a, S> {
         self.shows(&state)?;
         self.state = Some(state);
         self.position = Position::Resume(Some(text));
+        if let Some(from) = self.forgotten(0) {
+            self.reference.forgets(Some(from));
+        }
         if self.line.random.chance(self.world.host.store) {
             self.stored = self.position.clone();
             self.reference.stored();

@@ -25,6 +25,12 @@ pub(crate) struct Reference<'a> {
     /// What a kill allows to come again.
     may_repeat: Vec<bool>,
     account: Account<'a>,
+    /// Whether the ring may have no room for the keys of the present batch.
+    is_full: bool,
+    /// Whether that was ever so.
+    was_full: bool,
+    /// What the ring may have forgotten since it was delivered.
+    forgotten: Vec<bool>,
     /// When the first poll was.
     began: Tick,
     watermark: Tick,
@@ -44,6 +50,9 @@ impl<'a> Reference<'a> {
             since_store: Vec::new(),
             may_repeat: vec![false; count],
             account: Account { world, start: Tick::MAX, bound: Tick::MAX, gaps: Vec::new(), knows_cap: false },
+            is_full: false,
+            was_full: false,
+            forgotten: vec![false; count],
             began: Tick::MAX,
             watermark: Tick::MIN,
             judged: 0,
@@ -85,6 +94,15 @@ impl<'a> Reference<'a> {
             self.may_repeat[at] = true;
         }
         self.watermark = Tick::MIN;
+    }
+
+    /// The ring may be too small for the keys of what is delivered next, and forget those from a stamp on.
+    pub(crate) fn forgets(&mut self, from: Option<Tick>) {
+        self.is_full = from.is_some();
+        self.was_full |= self.is_full;
+        for (forgotten, d) in self.forgotten.iter_mut().zip(&self.world.history) {
+            *forgotten |= from.is_some_and(|from| d.stamp >= from);
+        }
     }
 
     /// Whether everything has been judged.
@@ -151,12 +169,13 @@ impl<'a> Reference<'a> {
         if self.delivered[at] > 0 {
             if std::mem::take(&mut self.may_repeat[at]) {
                 met.add(Met::RepeatedAfterKill);
-            } else if self.world.ring_may_fill() {
+            } else if self.is_full && self.forgotten[at] || std::mem::take(&mut self.forgotten[at]) {
                 met.add(Met::Repeated);
             } else {
                 return wrong("delivered twice");
             }
         } else {
+            self.forgotten[at] &= self.is_full;
             self.meets(d, asked, met);
             if let Some(alert) = &d.alert
                 && self.alerts.insert(alert, at).is_some()
@@ -192,7 +211,7 @@ impl<'a> Reference<'a> {
             }
             GapCause::Other("overlap-shortened") => {
                 met.add(Met::OverlapShortened);
-                self.world.ring_may_fill()
+                self.was_full
             }
             GapCause::Other(_) | GapCause::Partial | GapCause::Expired => false,
         };

@@ -2,7 +2,6 @@
 
 use defender_core::Limits;
 use defender_core::checkpoint::HEADER_BYTES;
-use defender_core::ring::Ring;
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 use crate::history::{Detection, HistoryPlan, ORIGIN, history};
@@ -261,11 +260,6 @@ impl World {
             host.impatient = 0;
         }
         Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
-    }
-
-    /// Whether the ring may fill up, so that it loses keys of the slice that is being read: then some may come twice.
-    pub(crate) fn ring_may_fill(&self) -> bool {
-        self.history.len() * Ring::KEY_BYTES > self.limits.checkpoint_bytes - HEADER_BYTES
     }
 }
 
