@@ -217,10 +217,13 @@ impl<'a> Service<'a> {
                 return Ok(self.delayed(503, 1, clock, met));
             }
             Some(Trouble::Throttling) => {
-                met.add(Met::Outage);
+                met.add(Met::Streak429);
                 return Ok(self.delayed(429, 1, clock, met));
             }
-            Some(Trouble::Refusing) => return Ok(self.reply(401, Vec::new(), clock, met)),
+            Some(Trouble::Refusing) => {
+                met.add(Met::Streak401);
+                return Ok(self.reply(401, Vec::new(), clock, met));
+            }
             None => {}
         }
         let bearer = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
@@ -283,7 +286,10 @@ impl<'a> Service<'a> {
                 let status = self.random.pick(&[500, 502, 503, 504]);
                 self.delayed(status, 1, clock, met)
             }
-            Fault::Throttled => self.delayed(429, 1, clock, met),
+            Fault::Throttled => {
+                met.add(Met::Status429);
+                self.delayed(429, 1, clock, met)
+            }
             Fault::Revoked => {
                 met.add(Met::TokenRevoked);
                 self.tokens.clear();
