@@ -12,5 +12,6 @@ mod request;
 pub use answer::{DEFAULT_LIFETIME, MAX_LIFETIME, read_token};
 pub use cache::{REFRESH_MARGIN, Token, TokenCache};
 pub use refusal::REQUEST_LOOP_DELAY;
+#[cfg(test)]
 pub(crate) use request::form_encoded;
 pub use request::token_request;

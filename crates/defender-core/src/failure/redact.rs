@@ -1,8 +1,6 @@
 //! Keeps secrets out of what is quoted.
 
-use crate::json::quote;
 use crate::secret::Secret;
-use crate::token::form_encoded;
 
 /// What stands in place of a secret.
 pub(crate) const MARK: &str = "[redacted]";
@@ -10,41 +8,105 @@ pub(crate) const MARK: &str = "[redacted]";
 /// The shortest beginning of a secret that is taken for one, in bytes, where a quotation was cut.
 const CUT_SECRET: usize = 8;
 
+/// The longest escape that a cut may go through, in bytes: `\u0026`.
+const LONGEST_ESCAPE: usize = 6;
+
 /// The shortest run of mixed characters that is taken for a secret or a token, in bytes. Client secrets have 40.
 const OPAQUE_RUN: usize = 32;
 
-/// The text without these secrets, in clear or as a form, JSON or HTML carries them; and without the beginning of one
+/// The text without these secrets, in clear or as a form, a URL, JSON or HTML carries them; and without the beginning of one
 /// where the text was cut off.
 pub(crate) fn redact(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty()) {
-        let mut json = String::new();
-        quote(secret, &mut json);
-        let encoded = form_encoded(secret);
-        let html = secret.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#39;");
-        for form in
-            [secret, &encoded, &encoded.replace("%20", "+"), json.get(1..json.len() - 1).unwrap_or(secret), &html]
-        {
-            if text.contains(form) {
-                text = text.replace(form, MARK);
-            }
-            redact_cut(&mut text, form);
-        }
-    }
-    text
+    let secrets = secrets.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty());
+    secrets.fold(text.to_owned(), |text, secret| without(&text, secret))
 }
 
-/// Replaces what a cut left of a secret: at the end of the text, before each ellipsis, and where a quotation ends.
-fn redact_cut(text: &mut String, secret: &str) {
-    let mut cuts: Vec<usize> = text.match_indices(['…', '"']).map(|(at, _)| at).collect();
-    cuts.push(text.len());
-    for cut in cuts.into_iter().rev() {
-        let left = (CUT_SECRET..secret.len())
-            .rev()
-            .find(|&length| secret.get(..length).is_some_and(|start| text[..cut].ends_with(start)));
-        if let Some(length) = left {
-            text.replace_range(cut - length..cut, MARK);
+fn without(text: &str, secret: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        // What is written in clear may look like an escape, and the other way about.
+        let ways = [(false, false), (false, true), (true, false), (true, true)];
+        let written =
+            ways.into_iter().find_map(|(may_be_cut, escapes_first)| written(rest, secret, may_be_cut, escapes_first));
+        let length = written.unwrap_or(next.len_utf8());
+        shown.push_str(if written.is_some() { MARK } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    shown
+}
+
+/// How many bytes a secret takes that this text begins with; or the beginning of one that was cut, at the end of the text,
+/// before an ellipsis, and where a quotation ends.
+fn written(text: &str, secret: &str, may_be_cut: bool, escapes_first: bool) -> Option<usize> {
+    let (mut rest, mut found) = (text, 0);
+    for letter in secret.chars() {
+        let clear = rest.starts_with(letter).then_some(letter.len_utf8());
+        let length =
+            if escapes_first { escaped(rest, letter).or(clear) } else { clear.or_else(|| escaped(rest, letter)) };
+        let Some(length) = length else { break };
+        (rest, found) = (&rest[length..], found + letter.len_utf8());
+    }
+    let taken = text.len() - rest.len();
+    if found == secret.len() {
+        return Some(taken);
+    }
+    let left = rest.split(['…', '"']).next().unwrap_or(rest);
+    let is_cut = left.is_empty() || begins_escape(left);
+    (may_be_cut && found >= CUT_SECRET && is_cut).then_some(taken + left.len())
+}
+
+/// Whether this is what a cut through an escape leaves.
+fn begins_escape(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(['%', '\\', '&']) else { return false };
+    text.len() < LONGEST_ESCAPE && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#')
+}
+
+/// How many bytes an escape of this letter takes that the text begins with.
+fn escaped(text: &str, letter: char) -> Option<usize> {
+    let hexadecimal = |digits: &str| u32::from_str_radix(digits, 16).ok();
+    let mut utf_8 = [0; 4];
+    let mut utf_16 = [0; 2];
+    match text.as_bytes().first()? {
+        b'+' => (letter == ' ').then_some(1),
+        b'%' => letter.encode_utf8(&mut utf_8).bytes().try_fold(0, |at, byte| {
+            let digits = text.get(at..at + 3)?.strip_prefix('%')?;
+            (hexadecimal(digits)? == u32::from(byte)).then_some(at + 3)
+        }),
+        b'\\' if text.starts_with("\\u") => letter.encode_utf16(&mut utf_16).iter().try_fold(0, |at, unit| {
+            let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+            (hexadecimal(digits)? == u32::from(*unit)).then_some(at + 6)
+        }),
+        b'\\' => {
+            let named = [
+                ('"', '"'),
+                ('\\', '\\'),
+                ('/', '/'),
+                ('b', '\u{8}'),
+                ('f', '\u{c}'),
+                ('n', '\n'),
+                ('r', '\r'),
+                ('t', '\t'),
+            ];
+            named.iter().any(|(name, meant)| *meant == letter && text[1..].starts_with(*name)).then_some(2)
         }
+        b'&' => {
+            let (name, _) = text[1..].split_once(';')?;
+            let meant = match name {
+                "amp" => '&',
+                "quot" => '"',
+                "apos" => '\'',
+                "lt" => '<',
+                "gt" => '>',
+                _ => {
+                    let number = name.strip_prefix('#')?;
+                    let value = number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), hexadecimal)?;
+                    char::from_u32(value)?
+                }
+            };
+            (meant == letter).then_some(name.len() + 2)
+        }
+        _ => None,
     }
 }
 
@@ -97,6 +159,7 @@ fn is_value_of_secret(name: &str, between: &str, run: &str) -> bool {
 mod tests {
     use super::*;
     use crate::test_config::CANARY;
+    use crate::token::form_encoded;
 
     #[test]
     fn a_secret_goes_however_it_is_written() {
@@ -116,6 +179,46 @@ mod tests {
         assert_eq!(redact("it is abcdefghij… and abcdefghijkl", &[&secret]), "it is [redacted]… and [redacted]");
         assert_eq!(redact("it said \"abcdefghijkl\".", &[&secret]), "it said \"[redacted]\".");
         assert_eq!(redact("it is abcdefg", &[&secret]), "it is abcdefg");
+    }
+
+    #[test]
+    fn each_letter_of_a_secret_may_be_written_in_its_own_way() {
+        let secret = Secret::new("ab/c+d ef=\u{e9}\u{1f600}&'\"\\x\n");
+        for text in [
+            r#"ab\/c+d+ef=é😀&'\"\\x\n"#,
+            r#"ab\u002Fc\u002bd ef\u003d\u00e9\ud83d\uDE00\u0026\u0027\u0022\u005cx\u000a"#,
+            "ab%2fc%2Bd%20ef%3D%C3%A9%F0%9F%98%80%26%27%22%5Cx%0A",
+            "ab&#47;c&#x2B;d ef=&#xe9;&#128512;&amp;&apos;&quot;\\x\n",
+            "a%62/c+d&#32;ef=\u{e9}\u{1f600}\\u0026'\\\"\\x%0a",
+        ] {
+            assert_eq!(redact(&format!("<{text}>"), &[&secret]), "<[redacted]>", "{text}");
+        }
+        for text in ["ab/c-d ef", "ab%2", "ab\\u002", "ab&#47", "ab%zz", "ab\\q", "ab&no;", "é", "ab%é", "ab&#x110000;"]
+        {
+            assert_eq!(redact(text, &[&secret]), text);
+        }
+    }
+
+    #[test]
+    fn what_looks_like_an_escape_may_be_the_secret_itself() {
+        for (secret, text) in
+            [("&amp;x", "&amp;x"), ("&amp;x", "&amp;amp;x"), ("%41+b", "%41+b"), ("\\u0041", "\\u0041")]
+        {
+            assert_eq!(redact(&format!("<{text}>"), &[&Secret::new(secret)]), "<[redacted]>", "{secret} as {text}");
+        }
+    }
+
+    #[test]
+    fn a_cut_may_go_through_an_escape() {
+        let secret = Secret::new("abcdefgh/ijkl");
+        for cut in ["abcdefgh%2", "abcdefgh%", "abcdefgh\\u002", "abcdefgh\\", "abcdefgh&#4", "abcdefgh%2fij"] {
+            assert_eq!(
+                redact(&format!("it is {cut}… and {cut}"), &[&secret]),
+                "it is [redacted]… and [redacted]",
+                "{cut}"
+            );
+        }
+        assert_eq!(redact("abcdefgh and more", &[&secret]), "abcdefgh and more");
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Machine {
             failure.redact(bearer);
         }
         let asked_for = self.pages.as_ref().map(|pages| pages.next.as_str());
-        for secret in link.into_iter().chain(asked_for).flat_map(pages::secrets_of) {
+        let planned = &self.config.api_endpoint.url;
+        for secret in link.into_iter().chain(asked_for).flat_map(|link| pages::secrets_of(link, planned)) {
             failure.redact(&secret);
         }
     }

@@ -1,5 +1,6 @@
 //! An answer that comes in pages.
 
+use percent_encoding::percent_decode_str;
 use twox_hash::XxHash64;
 
 use crate::failure::{PageFault, page_failure};
@@ -85,9 +86,17 @@ fn hash(link: &str) -> u64 {
     XxHash64::oneshot(0, link.as_bytes())
 }
 
-/// What of a link may be a token: the values of its query, as they were written.
-pub(super) fn secrets_of(link: &str) -> impl Iterator<Item = Secret> {
-    let query = link.split_once('?').map_or("", |(_, query)| query);
+/// What of a link may be a token: the values of its query and the parts of its path, as they were written and as they are
+/// meant. What the planned URL holds as well is none.
+pub(super) fn secrets_of(link: &str, planned: &str) -> impl Iterator<Item = Secret> {
+    let (place, query) = link.split_once('?').unwrap_or((link, ""));
     let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    values.filter(|value| value.len() >= MIN_SECRET).map(Secret::new)
+    let parts =
+        place.split(['/', '@']).filter(|part| !planned.split(['/', '@']).any(|own| own.eq_ignore_ascii_case(part)));
+    values.chain(parts).filter(|value| value.len() >= MIN_SECRET).flat_map(|value| {
+        let meant = percent_decode_str(value).decode_utf8_lossy().into_owned();
+        // In a form a plus is a blank.
+        let as_form = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
+        [value.to_owned(), meant, as_form].map(Secret::new)
+    })
 }

@@ -201,6 +201,38 @@ fn capped(all: &[String], most: usize) -> impl FnMut(&str) -> Answer {
 }
 
 #[test]
+fn no_form_of_what_a_link_holds_is_shown() {
+    let link = "https://wdatp-alertexporter-eu.windows.com/api/alerts/part~of~path/8letters?$skiptoken=to%2Fken%2B+of%20page&x=8letter=";
+    for repeated in [
+        "to%2Fken%2B+of%20page",
+        "to/ken+ of page",
+        "to/ken++of page",
+        r"to\/ken+ of page",
+        r"to\u002Fken\u002b of page",
+        "to%2fken%2b%20of%20page",
+        "part~of~path",
+        "part%7Eof%7Epath",
+        "8letters",
+        "8letter=",
+    ] {
+        let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |url| match url.contains("skiptoken") {
+            false => page(&[], &format!("\"{link}\"")),
+            true => (400, Vec::new(), format!("no page for <{repeated}> here")),
+        });
+        let shown = format!("{:?}", failure.unwrap_err());
+        assert!(shown.contains("no page for <[redacted]> here"), "{repeated}: {shown}");
+        assert!(shown.contains("wdatp-alertexporter-eu.windows.com"), "{shown}");
+    }
+    // A link as it stands in a body that is no answer.
+    let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
+    let body = r#"{"@odata.nextLink":"\/api\/alerts\/part~of~path?$skiptoken=to\u002fken%2Bofpage&x=7letter"}"#;
+    let shown = format!("{:?}", rig.poll(BUDGET, |_| ok(body)).unwrap_err());
+    assert!(shown.contains("http.not-detections") && shown.contains(r"7letter"), "{shown}");
+    assert!(!shown.contains("of~path") && !shown.contains("ofpage"), "{shown}");
+}
+
+#[test]
 fn limit_and_cap_count_the_rows_of_all_pages() {
     // Four of the newest are what each lets through, in two pages: older ones are missing.
     for (limit, cap) in [(r#","limit":4"#, None), ("", Some(4))] {
