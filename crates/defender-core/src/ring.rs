@@ -324,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fingerprint_is_its_own_hash() {
+        let mut hasher = AsIs::default();
+        hasher.write_u64(0x9E37_79B9_7F4A_7C15);
+        assert_eq!(hasher.finish(), 0x9E37_79B9_7F4A_7C15);
+        let mut hasher = AsIs::default();
+        hasher.write(&0x0123_4567_89AB_CDEF_u64.to_be_bytes());
+        hasher.write(&[0xFF]);
+        assert_eq!(hasher.finish(), 0x2345_6789_ABCD_EFFF);
+    }
+
+    #[test]
     fn a_minute_is_forgotten_when_it_is_past_as_a_whole() {
         let mut ring = Ring::default();
         ring.insert(1, at(5));

@@ -74,8 +74,8 @@ impl Machine {
 
     /// Whether the poll has no room for so many more requests.
     fn is_spent(&self, requests: u32, now: Now) -> bool {
-        let over = self.poll.requests > 0 && (self.poll.is_over(now) || self.poll.is_full());
-        over || self.poll.requests + requests > self.poll.budget.max_requests
+        let is_over = self.poll.requests > 0 && self.poll.is_over(now);
+        is_over || self.poll.requests + requests > self.poll.budget.max_requests
     }
 
     /// What to ask; where there is nothing, when to poll again.

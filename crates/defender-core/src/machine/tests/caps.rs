@@ -331,6 +331,14 @@ fn a_row_beyond_the_ends_shows_a_cap_known_or_not_and_one_beside_the_slice_does_
 }
 
 #[test]
+fn a_row_that_a_check_shows_again_counts_as_a_duplicate() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let mut answers = [ok(ticks([400, 500, 600])), ok(ticks([400])), ok("[]")].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert_eq!(batch.counters, [("rows", 4), ("duplicates", 1), ("token-renewals", 1)]);
+}
+
+#[test]
 fn a_row_before_the_slice_shows_no_cap() {
     let mut rig = rig_of(1000, "", |_| {});
     let mut answers = [ok(ticks([400, 500, 600])), ok(ticks([-1])), ok("[]")].into_iter();

@@ -26,6 +26,7 @@ fn a_difference_of_more_than_a_minute_is_told_and_again_where_it_changes_by_more
     assert_eq!(told(&mut rig, MINUTE + 1), ahead(60));
     assert_eq!(told(&mut rig, 2 * MINUTE + 1), none());
     assert_eq!(told(&mut rig, 2 * MINUTE + 2), ahead(120));
+    assert_eq!(told(&mut rig, 0), none());
     assert_eq!(told(&mut rig, -2 * MINUTE), ["clock.skew: the local clock is 120 s behind the service's"]);
 }
 
@@ -49,9 +50,11 @@ fn a_start_that_a_check_corrects_leaves_no_check_behind() {
     let mut rig = Rig::new(r#","start":"PT30M""#, &Position::Resume(None));
     rig.machine.limits.suspicious_rows = 2;
     let body = format!("[{},{}]", row("a", "2026-01-01T11:40:00Z"), row("b", "2026-01-01T11:50:00Z"));
-    let mut answers = [ok(body), dated("10:00:00")].into_iter();
+    let earlier = format!("[{}]", row("c", "2026-01-01T09:40:00Z"));
+    let mut answers = [ok(body), dated("10:00:00"), ok(earlier)].into_iter();
     let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
-    assert_eq!(batch.events.len(), 2);
+    assert_eq!(batch.events.len(), 3);
+    assert!(batch.notices.iter().all(|notice| notice.code != "answer.cap"), "{:?}", batch.notices);
     let asked = |begin: &str| {
         rig.requests.iter().filter(|url| url.contains(&format!("sinceTimeUtc=2026-01-01T{begin}"))).count()
     };

@@ -61,6 +61,13 @@ fn a_slice_of_its_grain_is_given_up_as_it_is() {
 }
 
 #[test]
+fn a_slice_that_does_not_fail_alone_is_halved_below_its_grain() {
+    let (mut rig, at) = rig(4, 0, 4);
+    rig.poll(BUDGET, |_| refused(500)).unwrap_err();
+    assert_eq!(state(&rig).round.unwrap().end, at.plus(2));
+}
+
+#[test]
 fn a_gap_is_told_before_the_failure_that_follows_it() {
     let (mut rig, at) = rig(1, PATIENCE + 1, 1);
     rig.machine.state.as_mut().unwrap().strikes = 2;

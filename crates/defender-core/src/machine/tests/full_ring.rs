@@ -46,14 +46,17 @@ fn state(batch: &Batch, config: &Config) -> State {
 fn minutes_before_the_slice_make_room_and_are_told_as_a_shorter_overlap() {
     let mut rig = rig(r#","start":"2026-01-01T11:20:00Z","slice":"PT10M","settle":"PT20M""#, 10);
     let all = rows(11, 20..40);
-    let batch = rig.poll(BUDGET, service(&all)).unwrap();
-    assert_eq!(batch.events.len(), 20);
+    let batch = rig.poll(Budget { max_events: 20, ..BUDGET }, service(&all)).unwrap();
+    assert_eq!((batch.events.len(), batch.next), (20, NextPoll::Now), "in the middle of the second slice");
     // Each of ten rows of the second slice takes the place of a minute of the first one, the last of which ends where it begins.
     let expected: Vec<_> = (20..30)
         .map(|minute| (tick(&format!("11:{minute}:00")), tick(&format!("11:{minute}:00")).plus(60 * TICKS_PER_SECOND)))
         .collect();
     assert_eq!(shortened(&batch), expected);
-    assert_eq!(state(&batch, &rig.machine.config).reread, tick("11:30:00"));
+    let stands = state(&batch, &rig.machine.config);
+    assert_eq!((stands.reread, stands.frozen), (tick("11:30:00"), false));
+    let rest = rig.poll(BUDGET, service(&all)).unwrap();
+    assert_eq!((rest.events.len(), rest.gaps.len()), (0, 0));
     rig.advance(60);
     rig.requests.clear();
     let again = rig.poll(BUDGET, service(&all)).unwrap();
