@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scenario::{Outcome, PollOutcome, Settings, Until, time_text};
-use source_host::{CallError, Failure, NextPoll, Position, Source, Transport, batch_lines};
+use source_host::{Batch, Budget, CallError, Failure, NextPoll, Position, Source, Transport, batch_lines};
 
 use crate::clock::VirtualClock;
 use crate::convert;
 use crate::timeline::Span;
 
-/// What the host waits after a failure of time that names no delay.
-const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+/// What the host waits after a lost instance, and after a failure of time that names no delay.
+pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
 /// A run that should come to an end by itself is stopped after so many polls.
 pub(crate) const MOST_POLLS: u32 = 100_000;
 
 /// What answers the requests of a run.
+#[async_trait]
 pub(crate) trait Link: Transport {
     /// How many requests arrived here.
     fn requests(&self) -> usize;
@@ -25,6 +26,11 @@ pub(crate) trait Link: Transport {
     /// Whether what comes from now on says nothing more.
     fn is_broken(&self) -> bool {
         false
+    }
+
+    /// Returns when so many requests arrived here; the last of them is never answered.
+    async fn reach(&self, _requests: usize) {
+        std::future::pending().await
     }
 }
 
@@ -119,10 +125,16 @@ impl Drive<'_> {
         let before = self.link.requests();
         let lines = taken.spans.last().map_or(0, |span| span.lines.end);
         let began = self.clock.elapsed();
-        let answer = source.poll(position, &budget).await;
+        let trap = self.settings.faults.trap_in(number).map(|request| before + request as usize);
+        let answer = poll_or_trap(source, position, &budget, &*self.link, trap).await;
         let asked = before..self.link.requests();
         let requests = asked.len();
         taken.spans.push(Span { began, ended: self.clock.elapsed(), requests: asked, lines: lines..lines });
+        let Some(answer) = answer else {
+            let lost = PollOutcome { at, requests, lost: true, ..PollOutcome::default() };
+            taken.outcome.polls.push(lost);
+            return Ok(self.unless_over(DEFAULT_WAIT, number));
+        };
         let answer = answer?;
         let (outcome, checkpoint, step) = match answer {
             Ok(batch) => {
@@ -158,6 +170,26 @@ impl Drive<'_> {
             _ => Step::Wait(wait),
         }
     }
+}
+
+/// Polls a source, and loses its instance at a request, counted through the whole run, or as it returns where it makes fewer.
+/// Then there is no answer.
+pub(crate) async fn poll_or_trap(
+    source: &mut Source,
+    position: &Position,
+    budget: &Budget,
+    link: &dyn Link,
+    trap: Option<usize>,
+) -> Option<Result<Result<Batch, Failure>, CallError>> {
+    let Some(request) = trap else { return Some(source.poll(position, budget).await) };
+    let lost = tokio::select! {
+        biased;
+        () = link.reach(request) => None,
+        // A trap of its own is one that nobody asked for.
+        answer = source.poll(position, budget) => answer.err().map(Err),
+    };
+    source.discard_instance();
+    lost
 }
 
 /// How long to wait after a failure that passes by itself.

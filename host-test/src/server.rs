@@ -13,10 +13,10 @@ use hyper_util::rt::TokioIo;
 use scenario::{Answer, ChunkSizes, Interaction, Mismatch, Order, Replay, Scenario};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::body::{Cut, RecordedBody};
+use crate::body::{BrokenOff, RecordedBody};
 use crate::transport::{plain_request, response_head};
 
-type Body = UnsyncBoxBody<Bytes, Cut>;
+type Body = UnsyncBoxBody<Bytes, BrokenOff>;
 
 /// Serves a scenario's interactions on the loopback interface: in any order, any number of times, whatever origin they
 /// were recorded at. Latencies are left out; cuts, stalls and chunks are not. A recorded failure closes the connection.
@@ -121,6 +121,6 @@ impl State {
 }
 
 fn not_found(mismatch: &Mismatch) -> http::Result<http::Response<Body>> {
-    let body = Full::from(format!("{mismatch}\n")).map_err(|never: Infallible| Cut::from(never)).boxed_unsync();
+    let body = Full::from(format!("{mismatch}\n")).map_err(|never: Infallible| BrokenOff::from(never)).boxed_unsync();
     http::Response::builder().status(404).header("content-type", "text/plain; charset=utf-8").body(body)
 }

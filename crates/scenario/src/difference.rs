@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+
 use crate::canary::is_secret;
 use crate::interaction::RecordedRequest;
 use crate::pattern::Pattern;
@@ -24,6 +26,12 @@ impl Difference {
         Self { part: part.into(), expected: Some(expected.into()), got: Some(got.into()) }
     }
 
+    /// How far apart both sides are, where they are times.
+    pub(crate) fn apart(&self) -> Option<TimeDelta> {
+        let (expected, got) = (self.expected.as_deref()?, self.got.as_deref()?);
+        Some((read_time(expected)? - read_time(got)?).abs())
+    }
+
     /// How much it says that another request was meant.
     pub(crate) fn weight(&self) -> usize {
         match self.part.as_str() {
@@ -32,6 +40,19 @@ impl Difference {
             _ => 1,
         }
     }
+}
+
+/// A time as services are asked for it: RFC 3339, with a zone or without one, a date, or seconds or milliseconds since 1970.
+pub(crate) fn read_time(text: &str) -> Option<DateTime<Utc>> {
+    let zoned = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    let plain = || text.parse::<NaiveDateTime>().ok().map(|time| time.and_utc());
+    let date = || text.parse::<NaiveDate>().ok().and_then(|date| date.and_hms_opt(0, 0, 0)).map(|time| time.and_utc());
+    let number = || match (text.len(), text.parse().ok()?) {
+        (10, seconds) => DateTime::from_timestamp(seconds, 0),
+        (13, milliseconds) => DateTime::from_timestamp_millis(milliseconds),
+        _ => None,
+    };
+    zoned().or_else(plain).or_else(date).or_else(number)
 }
 
 impl fmt::Display for Difference {

@@ -1,11 +1,13 @@
 //! One request that was recorded, and what came back.
 
+use crate::failure::RecordedFailure;
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::Problem;
+use crate::range::{self, TimeRange};
 use crate::request::Address;
 use crate::request_body::RecordedBody;
-use crate::response::{RecordedFailure, Response};
+use crate::response::Response;
 
 /// One request and its answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Interaction {
     pub answer: Answer,
     /// How often it may be used.
     pub times: Times,
+    /// Where it asks for a range of time, of which a part may be asked for where the order does not matter.
+    pub range: Option<TimeRange>,
 }
 
 /// How often an interaction is used.
@@ -95,7 +99,7 @@ impl RecordedRequest {
 
 impl Interaction {
     pub(crate) fn read(node: &Node<'_>, number: usize) -> Result<Self, Problem> {
-        let object = node.object(&["why", "request", "response", "fail", "times"])?;
+        let object = node.object(&["why", "request", "response", "fail", "times", "range"])?;
         let why = object.need("why", "one line on what this interaction is there for")?.sentence()?;
         let request = RecordedRequest::read(object.need("request", "what is asked")?)?;
         let answer = match object.at_most_one(&["response", "fail"])? {
@@ -107,7 +111,10 @@ impl Interaction {
             }
         };
         let times = object.read("times", Times::read)?.unwrap_or(Times::Exactly(1));
-        Ok(Self { number, line: node.line(), why, request, answer, times })
+        let range = object.read("range", TimeRange::read)?;
+        let interaction = Self { number, line: node.line(), why, request, answer, times, range };
+        range::check(object.get("range").unwrap_or(node), &interaction)?;
+        Ok(interaction)
     }
 }
 

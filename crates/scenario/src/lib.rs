@@ -15,9 +15,11 @@
 //! Every member of these files is described in `host-test/README.md`.
 
 mod canary;
+mod coding;
 mod create;
 mod difference;
 mod duration;
+mod failure;
 mod folder;
 mod interaction;
 mod nearest;
@@ -26,6 +28,7 @@ mod outcome;
 mod pattern;
 mod placeholder;
 mod problem;
+mod range;
 mod replay;
 mod request;
 mod request_body;
@@ -36,9 +39,11 @@ mod traffic;
 mod written;
 
 pub use canary::{Canaries, RESERVED, SECRET_MEMBERS, is_secret};
+pub use coding::Coding;
 pub use create::{CreateError, create, refuse_existing};
 pub use difference::Difference;
 pub use duration::{duration_text, parse_duration};
+pub use failure::{FailureKind, RecordedFailure};
 pub use folder::{CONFIG_FILE, EXPECTED_EVENTS_FILE, EXPECTED_FILE, SCENARIO_FILE, Scenario, TRAFFIC_FILE};
 pub use interaction::{Answer, Interaction, RecordedRequest, Times};
 pub use nearest::nearest;
@@ -46,11 +51,12 @@ pub use outcome::{FailureOutcome, NextOutcome, NoticeOutcome, Outcome, PollOutco
 pub use pattern::Pattern;
 pub use placeholder::{PLACEHOLDER_WORDS, guid_placeholder, is_made, is_placeholder, placeholder};
 pub use problem::{Problem, UnusableScenario};
+pub use range::TimeRange;
 pub use replay::{Mismatch, Order, Replay, Unused};
 pub use request::{Address, Request, decode_form};
 pub use request_body::{JsonBody, RecordedBody};
-pub use response::{ChunkSizes, FailureKind, RecordedFailure, Response};
-pub use settings::{Budget, ClockJump, Faults, Position, Settings, Until};
+pub use response::{ChunkSizes, Ending, Response};
+pub use settings::{Budget, ClockJump, Faults, Position, Settings, Trap, Until};
 pub use suspicion::{SHORTEST_CODE, Shape, shapes, suspicions};
 pub use traffic::{Group, Traffic};
 pub use written::Written;

@@ -41,6 +41,9 @@ pub struct PollOutcome {
     /// Why it returned no batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureOutcome>,
+    /// Whether its instance was lost on purpose, so that it returned nothing at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     /// Everything made visible before this has been delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,

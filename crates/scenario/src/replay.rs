@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use crate::canary::is_secret;
 use crate::difference::{Difference, differences};
 use crate::interaction::{Interaction, Times};
+use crate::range::narrower;
 use crate::request::{Address, Request};
 use crate::traffic::Traffic;
 
@@ -15,8 +18,11 @@ pub enum Order {
     /// Group after group, each interaction as often as it says.
     Strict,
     /// In any order, any number of times: for a fresh instance at any checkpoint, and for hosts with the real clock.
-    /// Where several answer a request, those that were not used yet come first, and the last one stays.
+    /// Where several answer a request, those that were not used yet come first, and the last one stays. A part of a
+    /// recorded range of time is answered with its rows.
     Free,
+    /// As `Free`; and where none answers, one does that differs in times only, the nearest in time.
+    Loose,
 }
 
 /// What was recorded, and how much of it has been used.
@@ -68,14 +74,36 @@ impl Replay {
     ///
     /// The nearest interaction and every difference, where none answers.
     pub fn take(&mut self, request: &Request) -> Result<Arc<Interaction>, Box<Mismatch>> {
+        let interaction = self.find(request)?;
+        self.spend(&interaction);
+        Ok(interaction)
+    }
+
+    /// Counts an interaction that was found as used.
+    pub fn spend(&mut self, interaction: &Interaction) {
+        self.used[interaction.number - 1] += 1;
+    }
+
+    /// The interaction that answers a request, as [`Self::take`], but it is not used: what comes back is something else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take`].
+    pub fn find(&mut self, request: &Request) -> Result<Arc<Interaction>, Box<Mismatch>> {
         self.requests += 1;
         let found = match self.order {
             Order::Strict => self.next_in_order(request),
             Order::Free => self.any(request),
+            Order::Loose => {
+                self.any(request).or_else(|| self.part(request, true)).or_else(|| self.at_another_time(request))
+            }
         };
-        let Some(interaction) = found else { return Err(Box::new(self.mismatch(request))) };
-        self.used[interaction.number - 1] += 1;
-        Ok(interaction)
+        found.ok_or_else(|| Box::new(self.mismatch(request)))
+    }
+
+    /// Replays on with another strictness.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
     }
 
     /// How many requests were made, answered or not.
@@ -116,7 +144,26 @@ impl Replay {
 
     fn any(&self, request: &Request) -> Option<Arc<Interaction>> {
         let fitting = || self.traffic.interactions().filter(|i| differences(&i.request, request).is_empty());
-        fitting().find(|interaction| self.is_left(interaction)).or_else(|| fitting().last()).cloned()
+        let whole = fitting().find(|interaction| self.is_left(interaction)).or_else(|| fitting().last()).cloned();
+        whole.or_else(|| self.part(request, false))
+    }
+
+    /// The rows of a narrower range than the recorded one, the last that there is.
+    fn part(&self, request: &Request, beyond: bool) -> Option<Arc<Interaction>> {
+        let part = |interaction: &Arc<Interaction>| {
+            narrower(interaction, &differences(&interaction.request, request), beyond).map(Arc::new)
+        };
+        self.traffic.interactions().filter_map(part).last()
+    }
+
+    fn at_another_time(&self, request: &Request) -> Option<Arc<Interaction>> {
+        let distance = |interaction: &Arc<Interaction>| {
+            let apart: Option<Vec<TimeDelta>> =
+                differences(&interaction.request, request).iter().map(Difference::apart).collect();
+            Some((apart?.into_iter().max()?, !self.is_left(interaction)))
+        };
+        let known = self.traffic.interactions().filter_map(|interaction| Some((distance(interaction)?, interaction)));
+        known.min_by_key(|(distance, _)| *distance).map(|(_, interaction)| Arc::clone(interaction))
     }
 
     fn is_left(&self, interaction: &Interaction) -> bool {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::interaction::Answer;
 
 const TOKEN: &str = r#"{"why": "a token", "request": {"method": "POST", "url": "https://login.example/token",
     "form": {"client_secret": "the-real-secret", "grant_type": "client_credentials"}}, "fail": "dns"}"#;
@@ -199,4 +200,51 @@ fn a_body_that_cannot_be_read_is_refused_with_its_place() {
         let error = Traffic::parse(Path::new("traffic.json"), &text).unwrap_err().to_string();
         assert!(error.contains(message) && error.contains("/interactions/0/request/"), "{body}: {error}");
     }
+}
+
+#[test]
+fn a_part_of_a_range_is_answered_with_its_rows_where_the_order_does_not_matter() {
+    let recorded = r#"{"why": "rows", "request": {"method": "GET", "url": "https://api.example/alerts",
+        "query": {"since": "2026-03-02T08:00:00Z", "until": "2026-03-02T09:00:00Z", "top": "5"}},
+        "response": {"status": 200, "headers": {"content-length": "3"}, "json": [{"id": 1.0, "at": "2026-03-02T08:10:00Z"},
+            {"id": 2, "at": "2026-03-02T08:40:00.5Z"}]},
+        "range": {"since": "since", "until": "until", "stamp": "at"}}"#;
+    let asked = |since: &str, until: &str, top: &str| {
+        alerts(&format!("?since=2026-03-02T{since}Z&until=2026-03-02T{until}Z&top={top}"))
+    };
+    let rows = |order: Order, request: &Request| {
+        let found = replay(order, &[recorded]).take(request).ok()?;
+        let Answer::Response(response) = &found.answer else { panic!("no response") };
+        Some(String::from_utf8(response.body.clone()).unwrap())
+    };
+    let first = r#"[{"id": 1.0, "at": "2026-03-02T08:10:00Z"}]"#;
+    assert_eq!(rows(Order::Free, &asked("08:00:00", "08:30:00", "5")).as_deref(), Some(first));
+    assert_eq!(rows(Order::Free, &asked("08:10:00", "08:10:00", "5")).as_deref(), Some(first));
+    assert_eq!(rows(Order::Free, &asked("08:50:00", "09:00:00", "5")).as_deref(), Some("[]"));
+    // Strictly it has to be as recorded, and of what is beyond nothing is known.
+    assert_eq!(rows(Order::Strict, &asked("08:00:00", "08:30:00", "5")), None);
+    assert_eq!(rows(Order::Free, &asked("07:59:59", "08:30:00", "5")), None);
+    assert_eq!(rows(Order::Free, &asked("08:00:00", "08:30:00", "6")), None);
+    assert_eq!(rows(Order::Loose, &asked("07:00:00", "08:30:00", "5")).as_deref(), Some(first));
+}
+
+#[test]
+fn loose_order_answers_what_differs_in_times_only_with_the_nearest() {
+    let at = |since: &str| get("it is asked", &format!("?since={since}&top=5"), "");
+    let early = at("2026-03-02T08:00:00Z");
+    let late = at("2026-03-02T09:00:00.1234567Z");
+    let mut replay = replay(Order::Loose, &[&early, &late]);
+    let asked = |since: &str, top: &str| alerts(&format!("?since={since}&top={top}"));
+    let number = |replay: &mut Replay, request: &Request| replay.find(request).map(|found| found.number).ok();
+    // What fits comes first, and what is only found is not used up.
+    assert_eq!(number(&mut replay, &asked("2026-03-02T08:00:00Z", "5")), Some(1));
+    assert_eq!(replay.unused().len(), 2);
+    assert_eq!(number(&mut replay, &asked("2026-03-02T08:29:00Z", "5")), Some(1));
+    assert_eq!(number(&mut replay, &asked("2026-03-02T08:31:00Z", "5")), Some(2));
+    assert_eq!(number(&mut replay, &asked("2026-03-03", "5")), Some(2));
+    // Anything else has to be as it is.
+    assert_eq!(number(&mut replay, &asked("2026-03-02T08:00:00Z", "6")), None);
+    assert_eq!(number(&mut replay, &asked("yesterday", "5")), None);
+    replay.set_order(Order::Free);
+    assert_eq!(number(&mut replay, &asked("2026-03-02T08:29:00Z", "5")), None);
 }

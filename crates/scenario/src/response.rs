@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::coding::Coding;
 use crate::duration::parse_duration;
 use crate::node::{Node, Object};
 use crate::problem::Problem;
@@ -22,6 +23,8 @@ pub struct Response {
     pub latency: Duration,
     /// How the body is cut into chunks on its way.
     pub chunks: ChunkSizes,
+    /// What passes before each chunk.
+    pub pause: Duration,
     /// After how many bytes of the body the connection breaks.
     pub cut: Option<usize>,
     /// After how many bytes of the body nothing more comes, and the connection stays open.
@@ -40,68 +43,24 @@ pub enum ChunkSizes {
     Each(Vec<usize>),
 }
 
-/// A connection that fails before an answer comes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RecordedFailure {
-    /// How it fails.
-    pub kind: FailureKind,
-    /// How long that takes.
-    pub latency: Duration,
-}
-
-/// How a connection fails.
+/// How a body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FailureKind {
-    /// The host name does not resolve.
-    Dns,
-    /// The connection is refused.
-    Refused,
-    /// The TLS handshake fails.
-    Tls,
-    /// The certificate is not trusted.
-    Certificate,
-    /// The connection is not made in time.
-    ConnectTimeout,
-    /// The answer does not begin in time.
-    Timeout,
-    /// The connection is reset.
-    Reset,
-    /// What comes back is not HTTP.
-    Protocol,
-    /// The host's policy refuses the request.
-    Denied,
-}
-
-impl FailureKind {
-    const ALL: [(&'static str, Self); 9] = [
-        ("dns", Self::Dns),
-        ("refused", Self::Refused),
-        ("tls", Self::Tls),
-        ("certificate", Self::Certificate),
-        ("connect-timeout", Self::ConnectTimeout),
-        ("timeout", Self::Timeout),
-        ("reset", Self::Reset),
-        ("protocol", Self::Protocol),
-        ("denied", Self::Denied),
-    ];
-
-    /// What a word of `traffic.json` stands for.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
-    }
-
-    /// The word for it in `traffic.json`.
-    pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
-    }
+pub enum Ending {
+    /// It is whole, as far as a reader can tell.
+    Complete,
+    /// The connection breaks.
+    Broken,
+    /// The connection ends before as much has come as `content-length` says.
+    Short,
+    /// Nothing more comes, and the connection stays open.
+    Stalled,
 }
 
 impl Response {
     /// The part of the body that arrives, in chunks. `sizes` is what the scenario asks for where this answer has no
     /// sizes of its own.
     pub fn arriving(&self, sizes: &ChunkSizes) -> Vec<&[u8]> {
-        let end = [self.cut, self.stall].into_iter().flatten().min().unwrap_or(usize::MAX).min(self.body.len());
-        let mut rest = &self.body[..end];
+        let mut rest = &self.body[..self.end().0];
         let sizes = if self.chunks == ChunkSizes::Whole { sizes } else { &self.chunks };
         let mut chunks = Vec::new();
         while !rest.is_empty() {
@@ -117,22 +76,59 @@ impl Response {
         chunks
     }
 
+    /// How the body ends.
+    pub fn ending(&self) -> Ending {
+        self.end().1
+    }
+
+    /// After how many bytes the body ends, and how. As HTTP has it, no more is read than `content-length` says, and less is
+    /// an error.
+    fn end(&self) -> (usize, Ending) {
+        let whole = self.body.len();
+        let (end, ending) = match (self.cut, self.stall) {
+            (Some(cut), _) => (cut.min(whole), Ending::Broken),
+            (None, Some(stall)) => (stall.min(whole), Ending::Stalled),
+            (None, None) => (whole, Ending::Complete),
+        };
+        match self.content_length() {
+            Some(length) if length <= end => (length, Ending::Complete),
+            Some(_) if ending == Ending::Complete => (end, Ending::Short),
+            _ => (end, ending),
+        }
+    }
+
+    /// What the headers say of the length. An answer without a body may speak of the one that another request would get.
+    fn content_length(&self) -> Option<usize> {
+        let says = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok()).flatten()
+        };
+        self.headers.iter().find_map(says).filter(|_| !self.body.is_empty())
+    }
+
     pub(crate) fn read(node: &Node<'_>) -> Result<Self, Problem> {
-        let object =
-            node.object(&["status", "headers", "json", "text", "file", "base64", "latency", "chunks", "cut", "stall"])?;
+        let object = node.object(&[
+            "status", "headers", "json", "text", "file", "base64", "coding", "latency", "chunks", "pause", "cut",
+            "stall",
+        ])?;
         let status = object.need("status", "the HTTP status, such as 200")?;
         let code = status.integer()?;
         let Some(code) = u16::try_from(code).ok().filter(|code| (200..600).contains(code)) else {
             return Err(status.problem(format!("{code} is no final HTTP status"), "write one from 200 to 599"));
         };
-        let headers = object.read("headers", read_headers)?.unwrap_or_default();
-        let body = read_body(&object)?;
+        let mut headers = object.read("headers", read_headers)?.unwrap_or_default();
+        let mut body = read_body(&object)?;
+        if let Some(node) = object.get("coding") {
+            let coding = Coding::read(node)?;
+            headers.push(("content-encoding".to_owned(), coding.word().to_owned()));
+            body = coding.encode(&body);
+        }
         object.at_most_one(&["cut", "stall"])?;
         let response = Self {
             status: code,
             headers,
             latency: object.read("latency", read_duration)?.unwrap_or_default(),
             chunks: object.read("chunks", ChunkSizes::read)?.unwrap_or_default(),
+            pause: object.read("pause", read_duration)?.unwrap_or_default(),
             cut: object.read("cut", |node| read_end(node, body.len()))?,
             stall: object.read("stall", |node| read_end(node, body.len()))?,
             body,
@@ -155,30 +151,11 @@ impl ChunkSizes {
     }
 }
 
-impl RecordedFailure {
-    pub(crate) fn read(node: &Node<'_>) -> Result<Self, Problem> {
-        if node.is_string() {
-            return Ok(Self { kind: read_kind(node)?, latency: Duration::ZERO });
-        }
-        let object = node.object(&["kind", "latency"])?;
-        let kind = read_kind(object.need("kind", "how the connection fails, such as \"refused\"")?)?;
-        Ok(Self { kind, latency: object.read("latency", read_duration)?.unwrap_or_default() })
-    }
-}
-
 /// Reads an ISO 8601 duration.
 pub(crate) fn read_duration(node: &Node<'_>) -> Result<Duration, Problem> {
     let text = node.string()?;
     parse_duration(&text).ok_or_else(|| {
         node.problem(format!("`{text}` is no duration"), "write an ISO 8601 duration such as PT0.25S, PT5M or P1D")
-    })
-}
-
-fn read_kind(node: &Node<'_>) -> Result<FailureKind, Problem> {
-    let word = node.string()?;
-    FailureKind::ALL.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind).ok_or_else(|| {
-        let known = FailureKind::ALL.map(|(known, _)| known).join(", ");
-        node.problem(format!("`{word}` is no way for a connection to fail"), format!("write one of {known}"))
     })
 }
 
@@ -252,6 +229,7 @@ mod tests {
             body: body.as_bytes().to_vec(),
             latency: Duration::ZERO,
             chunks: ChunkSizes::Whole,
+            pause: Duration::ZERO,
             cut: None,
             stall: None,
         }
@@ -270,7 +248,26 @@ mod tests {
     fn a_cut_body_ends_where_it_is_cut() {
         let answer = Response { cut: Some(2), ..response("abcdefg") };
         assert_eq!(answer.arriving(&ChunkSizes::Every(4)), [b"ab"]);
+        assert_eq!(answer.ending(), Ending::Broken);
         let nothing: [&[u8]; 0] = [];
-        assert_eq!(Response { stall: Some(0), ..response("abc") }.arriving(&ChunkSizes::Whole), nothing);
+        let stalled = Response { stall: Some(0), ..response("abc") };
+        assert_eq!((stalled.arriving(&ChunkSizes::Whole), stalled.ending()), (nothing.to_vec(), Ending::Stalled));
+    }
+
+    #[test]
+    fn no_more_is_read_than_content_length_says_and_less_is_an_error() {
+        let saying = |length: &str| Response {
+            headers: vec![("Content-Length".to_owned(), length.to_owned())],
+            ..response("abcdefg")
+        };
+        let read = |answer: &Response| (answer.arriving(&ChunkSizes::Whole).concat().len(), answer.ending());
+        assert_eq!(read(&saying("7")), (7, Ending::Complete));
+        assert_eq!(read(&saying("3")), (3, Ending::Complete));
+        assert_eq!(read(&saying("8")), (7, Ending::Short));
+        assert_eq!(read(&Response { cut: Some(2), ..saying("3") }), (2, Ending::Broken));
+        assert_eq!(read(&Response { cut: Some(5), ..saying("3") }), (3, Ending::Complete));
+        assert_eq!(read(&Response { stall: Some(5), ..saying("8") }), (5, Ending::Stalled));
+        // What answers HEAD says what GET would get.
+        assert_eq!(read(&Response { body: Vec::new(), ..saying("8") }), (0, Ending::Complete));
     }
 }

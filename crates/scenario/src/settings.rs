@@ -79,6 +79,8 @@ pub struct Faults {
     pub fresh_instance_always: bool,
     /// When the wall clock jumps.
     pub clock_jumps: Vec<ClockJump>,
+    /// When the instance is lost in the middle of a poll.
+    pub traps: Vec<Trap>,
 }
 
 impl Faults {
@@ -91,6 +93,11 @@ impl Faults {
     pub fn clock_jump_after(&self, poll: u32) -> TimeDelta {
         self.clock_jumps.iter().filter(|jump| jump.after_poll == poll).map(|jump| jump.by).sum()
     }
+
+    /// At which of its requests, from 1 on, the instance is lost in this poll, from 1 on.
+    pub fn trap_in(&self, poll: u32) -> Option<u32> {
+        self.traps.iter().find(|trap| trap.in_poll == poll).map(|trap| trap.at_request)
+    }
 }
 
 /// A wall clock that is set while a source runs; the monotonic clock goes on.
@@ -100,6 +107,15 @@ pub struct ClockJump {
     pub after_poll: u32,
     /// How far; back where negative.
     pub by: TimeDelta,
+}
+
+/// An instance that is lost in the middle of a poll, as by a trap or a kill. Nothing of the poll is delivered or stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Trap {
+    /// In which poll, from 1 on.
+    pub in_poll: u32,
+    /// When it makes this request of the poll, from 1 on; where it makes fewer, as it returns.
+    pub at_request: u32,
 }
 
 impl Settings {
@@ -187,14 +203,14 @@ impl Until {
 
 impl Faults {
     fn read(node: &Node<'_>) -> Result<Self, Problem> {
-        let object = node.object(&["chunks", "fresh-instance-after", "clock-jumps"])?;
+        let object = node.object(&["chunks", "fresh-instance-after", "clock-jumps", "traps"])?;
         let mut faults =
             Self { chunks: object.read("chunks", ChunkSizes::read)?.unwrap_or_default(), ..Self::default() };
         if let Some(node) = object.get("fresh-instance-after") {
             if node.is_string() && node.string()? == "every-poll" {
                 faults.fresh_instance_always = true;
             } else if node.is_array() {
-                faults.fresh_instance_after = node.array()?.iter().map(read_u32).collect::<Result<_, _>>()?;
+                faults.fresh_instance_after = node.array()?.iter().map(read_number).collect::<Result<_, _>>()?;
             } else {
                 return Err(node.wrong_kind("a list of polls or \"every-poll\""));
             }
@@ -202,9 +218,19 @@ impl Faults {
         for node in object.read("clock-jumps", Node::array)?.unwrap_or_default() {
             let jump = node.object(&["after-poll", "by"])?;
             faults.clock_jumps.push(ClockJump {
-                after_poll: read_u32(jump.need("after-poll", "the number of a poll, from 1 on")?)?,
+                after_poll: read_number(jump.need("after-poll", "the number of a poll, from 1 on")?)?,
                 by: read_signed(jump.need("by", "how far, such as \"PT1H\" or \"-PT1H\"")?)?,
             });
+        }
+        for node in object.read("traps", Node::array)?.unwrap_or_default() {
+            let trap = node.object(&["in-poll", "at-request"])?;
+            let in_poll = trap.need("in-poll", "the number of a poll, from 1 on")?;
+            let trap =
+                Trap { in_poll: read_number(in_poll)?, at_request: trap.read("at-request", read_number)?.unwrap_or(1) };
+            if faults.trap_in(trap.in_poll).is_some() {
+                return Err(in_poll.problem("an instance is lost once a poll", "keep the earlier one"));
+            }
+            faults.traps.push(trap);
         }
         Ok(faults)
     }
@@ -212,6 +238,14 @@ impl Faults {
 
 fn read_u32(node: &Node<'_>) -> Result<u32, Problem> {
     u32::try_from(node.integer()?).map_err(|_| node.wrong_kind("a number below 4294967296"))
+}
+
+/// The number of a poll or of a request: the first is 1.
+fn read_number(node: &Node<'_>) -> Result<u32, Problem> {
+    match read_u32(node)? {
+        0 => Err(node.problem("there is none before the first", "write 1 or more")),
+        number => Ok(number),
+    }
 }
 
 fn read_signed(node: &Node<'_>) -> Result<TimeDelta, Problem> {

@@ -30,9 +30,15 @@ impl Traffic {
     /// The same traffic as if it had all been recorded at one origin, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn at_origin(&self, origin: &str) -> Self {
+        self.changed(|interaction| origin.clone_into(&mut interaction.request.origin))
+    }
+
+    /// The same traffic with a change of every interaction.
+    #[must_use]
+    pub fn changed(&self, change: impl Fn(&mut Interaction)) -> Self {
         let mut traffic = self.clone();
         for interaction in traffic.groups.iter_mut().flat_map(|group| &mut group.interactions) {
-            origin.clone_into(&mut Arc::make_mut(interaction).request.origin);
+            change(Arc::make_mut(interaction));
         }
         traffic
     }
@@ -134,7 +140,15 @@ mod tests {
             (r#""response": {"status": 200, "latency": "5s"}"#, "`5s` is no duration"),
             (r#""response": {"status": 200, "chunks": 0}"#, "a chunk of 0 bytes"),
             (r#""response": {"status": 200, "headers": {"a": "b\nc"}}"#, "cannot hold line breaks"),
-            (r#""fail": "bored""#, "`bored` is no way for a connection to fail"),
+            (
+                r#""fail": "dns", "range": {"since": "a", "until": "b", "stamp": "c"}"#,
+                "the query of the request has no `a`",
+            ),
+            (r#""fail": "dns", "range": {"since": "a", "until": "b"}"#, "`stamp` is missing"),
+            (r#""fail": "bored""#, "`bored` is no way for a connection to fail\n  hint: write one of dns, refused"),
+            (r#""fail": "connection-refusd""#, "hint: did you mean `connection-refused`?"),
+            (r#""response": {"status": 200, "text": "a", "coding": "gzp"}"#, "hint: did you mean `gzip`?"),
+            (r#""response": {"status": 200, "text": "a", "pause": 1}"#, "this is `1`, and a string is needed"),
             (r#""fail": "dns", "response": {"status": 200}"#, "`response` and `fail` exclude each other"),
             (r#""fail": "dns", "why": "again""#, "`why` is there twice"),
         ] {

@@ -12,10 +12,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::duration::duration_text;
+use crate::failure::RecordedFailure;
 use crate::folder::TRAFFIC_FILE;
 use crate::interaction::{Answer, Interaction, RecordedRequest, Times};
+use crate::range::TimeRange;
 use crate::request_body::RecordedBody;
-use crate::response::{ChunkSizes, RecordedFailure, Response};
+use crate::response::{ChunkSizes, Response};
 use crate::traffic::{Group, Traffic};
 
 use members::{Members, Patterns, WrittenPattern, pretty};
@@ -62,6 +64,15 @@ struct WrittenInteraction<'a> {
     fail: Option<WrittenFailure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<WrittenRange<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenRange<'a> {
+    since: &'a str,
+    until: &'a str,
+    stamp: &'a str,
 }
 
 #[derive(Serialize)]
@@ -95,6 +106,8 @@ struct WrittenResponse<'a> {
     latency: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     chunks: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,7 +155,9 @@ impl<'a> WrittenInteraction<'a> {
             Times::Exactly(times) => Some(times.into()),
             Times::Any => Some("any".into()),
         };
-        Self { why: &interaction.why, request: WrittenRequest::new(&interaction.request), response, fail, times }
+        let range =
+            interaction.range.as_ref().map(|TimeRange { since, until, stamp }| WrittenRange { since, until, stamp });
+        Self { why: &interaction.why, request: WrittenRequest::new(&interaction.request), response, fail, times, range }
     }
 }
 
@@ -185,8 +200,9 @@ impl<'a> WrittenResponse<'a> {
             status: response.status,
             headers,
             body: WrittenBody::new(&response.body, number, files),
-            latency: latency(response.latency),
+            latency: length(response.latency),
             chunks,
+            pause: length(response.pause),
             cut: response.cut,
             stall: response.stall,
         }
@@ -228,15 +244,15 @@ fn is_text(letter: char) -> bool {
 
 impl WrittenFailure {
     fn new(failure: &RecordedFailure) -> Self {
-        match latency(failure.latency) {
+        match length(failure.latency) {
             None => Self::AtOnce(failure.kind.word()),
             Some(latency) => Self::Later { kind: failure.kind.word(), latency },
         }
     }
 }
 
-fn latency(latency: Duration) -> Option<String> {
-    (!latency.is_zero()).then(|| duration_text(latency))
+fn length(length: Duration) -> Option<String> {
+    (!length.is_zero()).then(|| duration_text(length))
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ const ALL: &str = r#"{
         "chunks": [
           1,
           2
-        ]
+        ],
+        "pause": "PT2S"
       }
     },
     {
@@ -168,6 +169,7 @@ fn settings_are_written_as_they_are_read() {
         r#""position": {"range": {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00.5Z"}}"#,
         r#""faults": {"chunks": 1, "fresh-instance-after": "every-poll"}"#,
         r#""faults": {"chunks": [1, 2], "fresh-instance-after": [2], "clock-jumps": [{"after-poll": 1, "by": "-PT1H"}]}"#,
+        r#""faults": {"traps": [{"in-poll": 2, "at-request": 3}, {"in-poll": 1}]}"#,
     ] {
         let settings: Settings =
             read(&format!(r#"{{"why": "w", "from": "f", "starts": "2026-03-02T09:00:00.123Z", {rest}}}"#));

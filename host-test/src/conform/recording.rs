@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http_body_util::BodyExt as _;
-use scenario::{
-    Answer, ChunkSizes, FailureKind, Interaction, Mismatch, Order, Replay, Request, Traffic, Unused, is_secret,
-};
+use scenario::{Answer, ChunkSizes, Mismatch, Order, Replay, Request, Traffic, Unused, is_secret};
 use source_host::{HttpError, Timeouts, Transport, WasiBody};
 
 use crate::transport::{give, plain_request};
@@ -69,7 +67,9 @@ impl Recording {
         match taken {
             Ok(interaction) => {
                 state.waited |= match &interaction.answer {
-                    Answer::Response(response) => response.stall.is_some() || !response.latency.is_zero(),
+                    Answer::Response(response) => {
+                        response.stall.is_some() || !response.latency.is_zero() || !response.pause.is_zero()
+                    }
                     Answer::Failure(failure) => !failure.latency.is_zero(),
                 };
                 Some(interaction.answer.clone())
@@ -96,31 +96,26 @@ impl Transport for Recording {
 
 /// The same traffic with other bytes at a time in every body.
 pub(super) fn in_pieces(traffic: &Traffic, size: usize) -> Arc<Traffic> {
-    changed(traffic, |interaction| {
-        if let Answer::Response(response) = &mut interaction.answer {
+    Arc::new(traffic.changed(|interaction| {
+        // More pieces with a pause before each would take longer.
+        if let Answer::Response(response) = &mut interaction.answer
+            && response.pause.is_zero()
+        {
             response.chunks = ChunkSizes::Every(size);
         }
-    })
+    }))
 }
 
 /// The same traffic without its latencies, so that an instance that asks for more keeps to the times of the first run, and
 /// for any credential, since a fresh instance may hold another token.
 pub(super) fn at_once(traffic: &Traffic) -> Arc<Traffic> {
-    changed(traffic, |interaction| {
+    Arc::new(traffic.changed(|interaction| {
         interaction.request.headers.retain(|(name, _)| !is_secret(name));
         match &mut interaction.answer {
-            Answer::Response(response) => response.latency = Duration::ZERO,
+            Answer::Response(response) => (response.latency, response.pause) = (Duration::ZERO, Duration::ZERO),
             // A time-out is a time.
-            Answer::Failure(failure) if matches!(failure.kind, FailureKind::Timeout | FailureKind::ConnectTimeout) => {}
+            Answer::Failure(failure) if failure.kind.is_timeout() => {}
             Answer::Failure(failure) => failure.latency = Duration::ZERO,
         }
-    })
-}
-
-fn changed(traffic: &Traffic, change: impl Fn(&mut Interaction)) -> Arc<Traffic> {
-    let mut traffic = traffic.clone();
-    for interaction in traffic.groups.iter_mut().flat_map(|group| &mut group.interactions) {
-        change(Arc::make_mut(interaction));
-    }
-    Arc::new(traffic)
+    }))
 }

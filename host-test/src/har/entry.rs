@@ -6,7 +6,7 @@ use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use scenario::{
     Address, Answer, ChunkSizes, FailureKind, Interaction, JsonBody, Pattern, RecordedBody, RecordedFailure,
-    RecordedRequest, Response, Times,
+    RecordedRequest, Response, TimeRange, Times, parse_duration,
 };
 use serde_json::Value;
 
@@ -51,11 +51,15 @@ pub(super) fn read(entry: Entry, place: &str, is_ours: bool) -> Result<(Option<u
                     ChunkSizes::Every(size.ok_or_else(|| wrong("chunks"))?)
                 }
             };
+            if let Some(pause) = &extra.pause {
+                response.pause = parse_duration(pause).ok_or_else(|| wrong("pause"))?;
+            }
             (response.cut, response.stall) = (extra.cut, extra.stall);
             Answer::Response(response)
         }
     };
-    Ok((extra.any_order, Interaction { number: 0, line: 0, why: extra.why, request, answer, times }))
+    let range = extra.range.map(|[since, until, stamp]| TimeRange { since, until, stamp });
+    Ok((extra.any_order, Interaction { number: 0, line: 0, why: extra.why, request, answer, times, range }))
 }
 
 /// All phases together; where a scenario was exported, to the nanosecond.
@@ -176,7 +180,16 @@ fn response(response: model::Response, latency: Duration, place: &str, is_ours: 
             headers.push((name, value));
         }
     }
-    Ok(Response { status: response.status, headers, body, latency, chunks: ChunkSizes::Whole, cut: None, stall: None })
+    Ok(Response {
+        status: response.status,
+        headers,
+        body,
+        latency,
+        chunks: ChunkSizes::Whole,
+        pause: Duration::ZERO,
+        cut: None,
+        stall: None,
+    })
 }
 
 fn content(content: Content, place: &str) -> Result<Vec<u8>, HarError> {

@@ -6,7 +6,9 @@ use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use percent_encoding::utf8_percent_encode;
-use scenario::{Answer, ChunkSizes, Interaction, Pattern, RESERVED, RecordedBody, RecordedRequest, Scenario, Times};
+use scenario::{
+    Answer, ChunkSizes, Interaction, Pattern, RESERVED, RecordedBody, RecordedRequest, Scenario, Times, duration_text,
+};
 use serde_json::{Value, json};
 
 use super::model::{Content, Creator, Entry, Extra, Files, Har, Log, Pair, PostData, Request, Response, Timings};
@@ -70,7 +72,8 @@ fn extra(interaction: &Interaction, any_order: Option<usize>) -> Extra {
         Times::Exactly(times) => Some(times.into()),
         Times::Any => Some("any".into()),
     };
-    let extra = Extra { why: interaction.why.clone(), any_order, times, ..Extra::default() };
+    let range = interaction.range.clone().map(|range| [range.since, range.until, range.stamp]);
+    let extra = Extra { why: interaction.why.clone(), any_order, times, range, ..Extra::default() };
     match &interaction.answer {
         Answer::Failure(failure) => Extra { fail: Some(failure.kind.word().to_owned()), ..extra },
         Answer::Response(response) => Extra {
@@ -79,6 +82,7 @@ fn extra(interaction: &Interaction, any_order: Option<usize>) -> Extra {
                 ChunkSizes::Every(size) => Some((*size).into()),
                 ChunkSizes::Each(sizes) => Some(sizes.clone().into()),
             },
+            pause: (!response.pause.is_zero()).then(|| duration_text(response.pause)),
             cut: response.cut,
             stall: response.stall,
             ..extra

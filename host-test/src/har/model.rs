@@ -72,9 +72,13 @@ pub(super) struct Extra {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) times: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) range: Option<[String; 3]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fail: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) chunks: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pause: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cut: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

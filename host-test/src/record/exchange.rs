@@ -10,6 +10,8 @@ use scenario::{
 };
 use source_host::{HttpError, Timeouts, Transport};
 
+use crate::transport::failure_kind;
+
 /// Headers of requests that say nothing of what is asked, or are another at every run.
 const NOT_KEPT: [&str; 14] = [
     "accept-encoding",
@@ -81,9 +83,9 @@ pub(super) async fn answer(
     let response = match sent.unwrap_or(Err(HttpError::ConnectionReadTimeout)) {
         Ok(response) => response,
         Err(error) => {
-            let kind = failure(&error);
+            let kind = failure_kind(&error);
             // What ran out of time does so again: its latency is the host's own patience.
-            let latency = whole(if kind == FailureKind::Timeout { patience } else { began.elapsed() });
+            let latency = whole(if runs_out_of_time(kind) { patience } else { began.elapsed() });
             return Answer::Failure(RecordedFailure { kind, latency });
         }
     };
@@ -116,6 +118,7 @@ pub(super) async fn answer(
         body: bytes,
         latency,
         chunks: ChunkSizes::Whole,
+        pause: Duration::ZERO,
         cut,
         stall,
     })
@@ -125,19 +128,7 @@ fn whole(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
-/// The kind that a scenario has for an error; where it has none of its own, what came back was no HTTP.
-fn failure(error: &HttpError) -> FailureKind {
-    match error {
-        HttpError::DnsError { .. } | HttpError::DnsTimeout => FailureKind::Dns,
-        HttpError::ConnectionRefused => FailureKind::Refused,
-        HttpError::TlsCertificateError => FailureKind::Certificate,
-        HttpError::TlsProtocolError | HttpError::TlsAlertReceived { .. } => FailureKind::Tls,
-        HttpError::ConnectionTimeout => FailureKind::ConnectTimeout,
-        HttpError::ConnectionReadTimeout | HttpError::ConnectionWriteTimeout | HttpError::HttpResponseTimeout => {
-            FailureKind::Timeout
-        }
-        HttpError::ConnectionTerminated => FailureKind::Reset,
-        HttpError::HttpRequestDenied | HttpError::DestinationIpProhibited => FailureKind::Denied,
-        _ => FailureKind::Protocol,
-    }
+/// Whether somebody waited for an answer for as long as they would.
+fn runs_out_of_time(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Timeout | FailureKind::WriteTimeout | FailureKind::ResponseTimeout)
 }

@@ -54,6 +54,7 @@ impl Wire {
     }
 }
 
+#[async_trait]
 impl Link for Wire {
     fn requests(&self) -> usize {
         self.taken().len()
@@ -92,6 +93,7 @@ impl Transport for Wire {
                 request: recorded,
                 answer: answer.clone(),
                 times: Times::Exactly(1),
+                range: None,
             };
             let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken[place] = Some(interaction);

@@ -8,7 +8,9 @@ use defender_core::config::Config;
 use defender_core::contract::{Batch, Failure, NextPoll, Position};
 use defender_core::http::{Method, Request, ResponseHead, TransportFailure, TransportFailureKind};
 use defender_core::{Input, Output, Session};
-use scenario::{Answer, FailureKind, Order, Outcome, PollOutcome, Replay, Response, Scenario, Until, time_text};
+use scenario::{
+    Answer, Ending, FailureKind, Order, Outcome, PollOutcome, Replay, Response, Scenario, Until, time_text,
+};
 
 use crate::clock::Clock;
 use crate::{events, outcome};
@@ -30,6 +32,8 @@ pub(crate) struct Run<'s> {
 
 struct Body {
     chunks: VecDeque<Vec<u8>>,
+    /// What passes before each.
+    pause: Duration,
     ends: Result<(), TransportFailure>,
 }
 
@@ -92,10 +96,17 @@ impl<'s> Run<'s> {
     fn poll(&mut self, position: &Position, number: u32) -> (Option<Duration>, Option<String>) {
         let at = time_text(self.clock.date());
         let before = self.replay.requests();
-        let polled = self.drive(position);
+        let trap = self.scenario.settings.faults.trap_in(number).map(|request| before + request as usize);
+        let polled = self.drive(position, trap);
         let requests = self.replay.requests() - before;
         let until = self.scenario.settings.until;
         let is_last = matches!(until, Until::Polls(polls) if number >= polls);
+        let Some(polled) = polled.filter(|_| trap.is_none()) else {
+            self.session = Session::default();
+            self.body = None;
+            self.outcome.polls.push(PollOutcome { at, requests, lost: true, ..PollOutcome::default() });
+            return (Some(DEFAULT_WAIT).filter(|_| !is_last), None);
+        };
         let (poll, wait, checkpoint) = match polled {
             Ok(batch) => {
                 self.events.extend(batch.events.iter().map(|event| events::event_line(&self.scenario.name, event)));
@@ -117,40 +128,46 @@ impl<'s> Run<'s> {
         (wait.filter(|_| !is_last), checkpoint)
     }
 
-    /// The loop of the component.
-    fn drive(&mut self, position: &Position) -> Result<Batch, Failure> {
+    /// The loop of the component; there is no answer where its instance is lost at the request of this number.
+    fn drive(&mut self, position: &Position, trap: Option<usize>) -> Option<Result<Batch, Failure>> {
         let budget = outcome::budget(&self.scenario.settings.budget);
         let mut session = std::mem::take(&mut self.session);
         let begun = session.begin(&self.scenario.config, position, budget, self.clock.now());
-        let polled = begun.and_then(|machine| {
-            loop {
-                match machine.step(self.clock.now()) {
-                    Output::Done(done) => return done,
-                    Output::Send(request) => {
-                        let input = match self.send(&request) {
-                            Ok(head) => Input::ResponseHead(head),
-                            Err(failure) => Input::TransportFailed(failure),
-                        };
-                        machine.handle(input, self.clock.now());
-                    }
-                    Output::ReadBody => {
-                        let body = self.body.as_mut().expect("a body is read after a head only");
-                        let chunk = body.chunks.pop_front();
-                        let input = match (&chunk, &body.ends) {
-                            (Some(chunk), _) => Input::BodyChunk(chunk),
-                            (None, Ok(())) => Input::BodyEnd,
-                            (None, Err(failure)) => Input::TransportFailed(failure.clone()),
-                        };
-                        machine.handle(input, self.clock.now());
+        let polled = begun.map_or_else(
+            |failure| Some(Err(failure)),
+            |machine| {
+                loop {
+                    match machine.step(self.clock.now()) {
+                        Output::Done(done) => return Some(done),
+                        Output::Send(request) => {
+                            let input = match self.send(&request, trap)? {
+                                Ok(head) => Input::ResponseHead(head),
+                                Err(failure) => Input::TransportFailed(failure),
+                            };
+                            machine.handle(input, self.clock.now());
+                        }
+                        Output::ReadBody => {
+                            let body = self.body.as_mut().expect("a body is read after a head only");
+                            let chunk = body.chunks.pop_front();
+                            if chunk.is_some() {
+                                self.clock.wait(body.pause);
+                            }
+                            let input = match (&chunk, &body.ends) {
+                                (Some(chunk), _) => Input::BodyChunk(chunk),
+                                (None, Ok(())) => Input::BodyEnd,
+                                (None, Err(failure)) => Input::TransportFailed(failure.clone()),
+                            };
+                            machine.handle(input, self.clock.now());
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         self.session = session;
         polled
     }
 
-    fn send(&mut self, request: &Request) -> Result<ResponseHead, TransportFailure> {
+    fn send(&mut self, request: &Request, trap: Option<usize>) -> Option<Result<ResponseHead, TransportFailure>> {
         self.body = None;
         let method = match request.method {
             Method::Get => "GET",
@@ -162,11 +179,18 @@ impl<'s> Run<'s> {
             headers: request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             body: request.body.clone(),
         };
-        let interaction = self.replay.take(&sent).map_err(|mismatch| {
-            self.mismatch = Some(mismatch.to_string());
-            failed(FailureKind::Denied)
-        })?;
-        match &interaction.answer {
+        let taken = self.replay.take(&sent);
+        if trap == Some(self.replay.requests()) {
+            return None;
+        }
+        let interaction = match taken {
+            Ok(interaction) => interaction,
+            Err(mismatch) => {
+                self.mismatch = Some(mismatch.to_string());
+                return Some(Err(failed(FailureKind::Denied)));
+            }
+        };
+        Some(match &interaction.answer {
             Answer::Failure(failure) => {
                 self.clock.wait(failure.latency);
                 Err(failed(failure.kind))
@@ -176,21 +200,20 @@ impl<'s> Run<'s> {
                 self.body = Some(self.arriving(response));
                 Ok(ResponseHead { status: response.status, headers: response.headers.clone() })
             }
-        }
+        })
     }
 
     fn arriving(&self, response: &Response) -> Body {
         let chunks = response.arriving(&self.scenario.settings.faults.chunks);
-        let ends = match response {
-            Response { cut: Some(_), .. } => {
-                Err(transport(TransportFailureKind::Broken, "the body broke off: connection terminated"))
+        let ends = match response.ending() {
+            Ending::Broken => Err(transport(TransportFailureKind::Broken, "the body broke off: connection terminated")),
+            Ending::Short => {
+                Err(transport(TransportFailureKind::Broken, "the body broke off: incomplete HTTP response"))
             }
-            Response { stall: Some(_), .. } => {
-                Err(transport(TransportFailureKind::Timeout, "no further byte came within 30 s"))
-            }
-            _ => Ok(()),
+            Ending::Stalled => Err(transport(TransportFailureKind::Timeout, "no further byte came within 30 s")),
+            Ending::Complete => Ok(()),
         };
-        Body { chunks: chunks.into_iter().map(<[u8]>::to_vec).collect(), ends }
+        Body { pause: response.pause, chunks: chunks.into_iter().map(<[u8]>::to_vec).collect(), ends }
     }
 }
 
@@ -200,16 +223,47 @@ fn transport(kind: TransportFailureKind, detail: &str) -> TransportFailure {
 
 /// A recorded failure as the component tells the core of it.
 fn failed(kind: FailureKind) -> TransportFailure {
-    use TransportFailureKind::{Broken, Connect, Denied, Dns, Timeout, Tls};
+    use TransportFailureKind::{Broken, Connect, Denied, Dns, Timeout, Tls, TooLarge};
     match kind {
+        FailureKind::DnsTimeout => transport(Dns, "the name server did not answer in time"),
         FailureKind::Dns => transport(Dns, "NXDOMAIN"),
+        FailureKind::DestinationNotFound => transport(Dns, "no such destination"),
+        FailureKind::DestinationUnavailable | FailureKind::DestinationIpUnroutable => {
+            transport(Connect, "there is no way to it")
+        }
+        FailureKind::DestinationIpProhibited => transport(Denied, "its policy forbids the address"),
         FailureKind::Refused => transport(Connect, "connection refused"),
+        FailureKind::ConnectTimeout => transport(Connect, "connecting took too long"),
+        FailureKind::ConnectionLimit => transport(Connect, "the host has too many connections open"),
+        FailureKind::Reset => transport(Broken, "the connection was closed"),
+        FailureKind::Timeout | FailureKind::ResponseTimeout => transport(Timeout, "no byte came in time"),
+        FailureKind::WriteTimeout => transport(Timeout, "it took no byte in time"),
         FailureKind::Tls => transport(Tls, "the handshake failed"),
         FailureKind::Certificate => transport(Tls, "its certificate is not trusted"),
-        FailureKind::ConnectTimeout => transport(Connect, "connecting took too long"),
-        FailureKind::Timeout => transport(Timeout, "no byte came in time"),
-        FailureKind::Reset => transport(Broken, "the connection was closed"),
-        FailureKind::Protocol => transport(Broken, "it does not speak HTTP as it should"),
+        FailureKind::TlsAlert => transport(Tls, "it broke off the handshake"),
         FailureKind::Denied => transport(Denied, "its policy forbids it"),
+        FailureKind::UriInvalid | FailureKind::UriTooLong => transport(Denied, "it takes no such URL"),
+        FailureKind::RequestHeaderSectionSize | FailureKind::RequestHeaderSize => {
+            transport(Denied, "it takes no headers of that size")
+        }
+        FailureKind::Incomplete => transport(Broken, "the answer is incomplete"),
+        FailureKind::HeaderSectionSize | FailureKind::HeaderSize => {
+            transport(TooLarge, "the headers are larger than the host lets through")
+        }
+        FailureKind::BodySize => transport(TooLarge, "the body is larger than the host lets through"),
+        FailureKind::Protocol => transport(Broken, "it does not speak HTTP as it should"),
+        FailureKind::LengthRequired
+        | FailureKind::RequestBodySize
+        | FailureKind::MethodInvalid
+        | FailureKind::RequestTrailerSectionSize
+        | FailureKind::RequestTrailerSize
+        | FailureKind::TrailerSectionSize
+        | FailureKind::TrailerSize
+        | FailureKind::TransferCoding
+        | FailureKind::ContentCoding
+        | FailureKind::UpgradeFailed
+        | FailureKind::LoopDetected
+        | FailureKind::Configuration
+        | FailureKind::Internal => transport(Broken, "the exchange failed"),
     }
 }

@@ -9,7 +9,7 @@ use super::pretty;
 use crate::duration::duration_text;
 use crate::outcome::time_text;
 use crate::response::ChunkSizes;
-use crate::settings::{Budget, ClockJump, Faults, Position, Settings, Until};
+use crate::settings::{Budget, ClockJump, Faults, Position, Settings, Trap, Until};
 
 impl Settings {
     /// The text of a `scenario.json` that reads as these settings. What is as if nothing were said is left out.
@@ -113,6 +113,10 @@ impl Faults {
                 json!({ "after-poll": jump.after_poll, "by": format!("{sign}{}", duration_text(length)) })
             };
             value.insert("clock-jumps".to_owned(), self.clock_jumps.iter().map(jump).collect());
+        }
+        if !self.traps.is_empty() {
+            let trap = |trap: &Trap| json!({ "in-poll": trap.in_poll, "at-request": trap.at_request });
+            value.insert("traps".to_owned(), self.traps.iter().map(trap).collect());
         }
         (!value.is_empty()).then_some(Value::Object(value))
     }
