@@ -30,7 +30,7 @@ pub(crate) fn ndjson(expected: &str, got: &str) -> String {
 }
 
 /// Lines of JSON with a member a line.
-pub(crate) fn readable<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+fn readable<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     let pretty = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
         Ok(value) => format!("{value:#}\n"),
         Err(_) => format!("{line}\n"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use scenario::{Answer, Canaries, Interaction, Request, Response};
 
+use crate::layout::laid_out;
+
 /// The bytes of a body that are shown.
 const SHOWN_BODY: usize = 16 << 10;
 
@@ -104,10 +106,8 @@ fn headers(headers: &[(String, String)], canaries: &Canaries) -> String {
 
 /// A body as text, JSON with a member a line. What is cut off is hidden first: half a secret would not be found.
 fn body(bytes: &[u8], canaries: &Canaries) -> String {
-    let text = match serde_json::from_slice::<serde_json::Value>(bytes) {
-        Ok(value) => format!("{value:#}"),
-        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-    };
+    let text = String::from_utf8_lossy(bytes);
+    let text = laid_out(&text).unwrap_or_else(|| text.into_owned());
     let mut shown = canaries.hide(&text);
     if shown.len() > SHOWN_BODY {
         let whole = shown.len();

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use scenario::{NextOutcome, PollOutcome, Scenario};
 
-use crate::diff::readable;
 use crate::finding::Finding;
+use crate::layout::laid_out;
 use crate::report::{Report, count};
 use crate::timeline::{Answered, Asked, Message, Span};
 
@@ -183,7 +183,7 @@ fn one_poll(number: usize, at: &Span, poll: Option<&PollOutcome>, asked: &[Asked
     );
     html.extend(asked.iter().map(exchange));
     if !lines.is_empty() {
-        html.push_str(&unfolding(&poll.map(returned).unwrap_or_default(), &pre(&readable(lines.iter().copied()))));
+        html.push_str(&unfolding(&poll.map(returned).unwrap_or_default(), &pre(&laid_out_lines(lines))));
     }
     let Some(poll) = poll else { return html + "</div>\n" };
     if let Some(failure) = &poll.failure {
@@ -197,6 +197,11 @@ fn one_poll(number: usize, at: &Span, poll: Option<&PollOutcome>, asked: &[Asked
         html.push_str(&unfolding("checkpoint", &pre(&format!("{checkpoint:#}"))));
     }
     html + "</div>\n"
+}
+
+/// Events as they came, with a member a line.
+fn laid_out_lines(lines: &[&str]) -> String {
+    lines.iter().map(|line| laid_out(line).unwrap_or_else(|| (*line).to_owned()) + "\n").collect()
 }
 
 fn exchange(asked: &Asked) -> String {

@@ -41,6 +41,11 @@ fn a_page_shows_each_request_its_answer_the_events_and_the_checkpoint() {
             "<details><summary>checkpoint</summary>",
         ],
     );
+    // Members are shown as they came, in the answer and in the event.
+    let members = ["AlertTime", "ComputerDnsName", "AlertTitle"].map(|name| format!("&quot;{name}&quot;: "));
+    let places = members.map(|name| page.match_indices(&name).map(|(at, _)| at).collect::<Vec<_>>());
+    assert_eq!(places[0].len(), 10);
+    assert!((0..10).all(|row| places[0][row] < places[1][row] && places[1][row] < places[2][row]), "{places:?}");
     for outside in ["src=", "@import", "url(", "<script", "<link"] {
         assert!(!page.contains(outside), "{outside}: the page loads something");
     }
