@@ -27,6 +27,13 @@ impl VirtualClock {
         self.set_by.fetch_add(by.num_nanoseconds().unwrap_or_default(), Ordering::Relaxed);
     }
 
+    /// Sets the wall clock to so long after the beginning, and further by this much.
+    pub(crate) fn set(&self, since: Duration, further: TimeDelta) {
+        let signed = |length: Duration| TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+        let set_by = signed(since) - signed(self.elapsed()) + further;
+        self.set_by.store(set_by.num_nanoseconds().unwrap_or_default(), Ordering::Relaxed);
+    }
+
     /// What the wall clock would read had it never been set.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         TimeDelta::from_std(self.origin.elapsed())

@@ -4,6 +4,9 @@ use std::fmt;
 
 use scenario::{Mismatch, Unused};
 
+/// So many events are named of those that are lost.
+const SHOWN_EVENTS: usize = 8;
+
 /// One thing that is not as expected. Its text holds no secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -20,6 +23,20 @@ pub enum Finding {
     Endless {
         /// After so many polls.
         polls: u32,
+    },
+    /// What comes without a fault did not come with it, and no gap says so.
+    Lost {
+        /// What, by kind and key.
+        events: Vec<String>,
+        /// How it ended.
+        last: String,
+    },
+    /// What came with a fault never comes without it.
+    Invented {
+        /// What, by kind and key.
+        event: String,
+        /// How it is not as the one under the same key, if there is one.
+        diff: Option<String>,
     },
     /// An interaction was never asked for.
     Unused(Unused),
@@ -66,6 +83,24 @@ impl fmt::Display for Finding {
                 "the source was polled {polls} times and there is no end of it\n  hint: give scenario.json a number of \
                  `polls`, or find out why the source never answers `after` or `ended`"
             ),
+            Self::Lost { events, last } => {
+                write!(f, "lost, and no gap says so:")?;
+                events.iter().take(SHOWN_EVENTS).try_for_each(|event| write!(f, "\n  {event}"))?;
+                if events.len() > SHOWN_EVENTS {
+                    write!(f, "\n  ... and {} more", events.len() - SHOWN_EVENTS)?;
+                }
+                write!(
+                    f,
+                    "\n  {last}\n  hint: account in a checkpoint for what was read to its end, and for nothing else"
+                )
+            }
+            Self::Invented { event, diff } => {
+                write!(f, "invented: {event} never comes without the fault")?;
+                if let Some(diff) = diff {
+                    write!(f, " in this form (- without it, + with it):\n{diff}")?;
+                }
+                write!(f, "\n  hint: deliver a record only once it was read to its end")
+            }
             Self::Unused(unused) => write!(f, "{unused}"),
             Self::Leak { output, secret } => write!(
                 f,

@@ -116,7 +116,7 @@ impl<'s> Run<'s> {
 }
 
 /// Looks through everything that a person or a store would get to see.
-fn look_for_leaks(scenario: &Scenario, report: &mut Report) {
+pub(crate) fn look_for_leaks(scenario: &Scenario, report: &mut Report) {
     let mut outputs = vec![
         ("an event".to_owned(), report.events.clone()),
         ("what a poll returned".to_owned(), report.outcome.text()),
@@ -138,7 +138,7 @@ fn look_for_leaks(scenario: &Scenario, report: &mut Report) {
     }
 }
 
-fn lost(error: &CallError) -> Finding {
+pub(crate) fn lost(error: &CallError) -> Finding {
     let hint = match error {
         CallError::Cpu { .. } => {
             "find out what it computes; if it is meant to, allow more with --cpu-time, and `cpu_time` in the live host"

@@ -1,11 +1,12 @@
 //! `host-test conform`.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use scenario::Scenario;
 use source_host::{Component, Engine, LoadError};
 
+use super::terminal::{Paint, draw};
 use super::{Output, Refusal, Status, limits, write_whole};
 use crate::conform::{Break, Law, State, Verdict, conform};
 use crate::junit::junit;
@@ -39,22 +40,23 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
     let previous = args.previous.as_deref().map(|file| engine.load(file).map_err(|error| unusable(&error)));
     let previous = previous.transpose()?;
     let limits = args.limits.limits();
-    let paint = Paint { colour: io::stdout().is_terminal() };
+    let paint = Paint::of(&io::stdout());
     let verdicts = match load(&engine, &args.component)? {
         Loaded::Source(component) => {
             let mut verdicts = Vec::new();
-            for scenario in &scenarios {
+            for (number, scenario) in (1..).zip(&scenarios) {
+                draw(&format!("{}, {number} of {}", scenario.name, scenarios.len()));
                 let verdict = conform(scenario, &component, previous.as_ref(), &limits).map_err(|error| Refusal {
                     message: format!("no runtime: {error}"),
                     hint: Some("free some memory or file handles".to_owned()),
                 })?;
-                output.write(&paint.verdict(&verdict))?;
+                output.write(&shown(&verdict, paint))?;
                 verdicts.push(verdict);
             }
             verdicts
         }
         Loaded::Foreign(verdict) => {
-            output.write(&paint.verdict(&verdict))?;
+            output.write(&shown(&verdict, paint))?;
             vec![verdict]
         }
     };
@@ -93,44 +95,26 @@ fn unusable(error: &LoadError) -> Refusal {
 }
 
 /// How a verdict looks.
-struct Paint {
-    colour: bool,
-}
-
-impl Paint {
-    fn verdict(&self, verdict: &Verdict) -> String {
-        let broken = verdict.broken().count();
-        let unchecked = verdict.laws.len() - verdict.kept() - broken;
-        let told = if broken == 0 { self.green("conforms") } else { self.red("does not conform") };
-        let mut text = format!(
-            "{}: {told}\n  {} kept, {broken} broken, {unchecked} not checked, in {} polls\n",
-            verdict.scenario,
-            verdict.kept(),
-            verdict.polls
-        );
-        for (law, breaks) in verdict.broken() {
-            text += &format!("  {}  {}: {}\n", self.red("broken"), law.id(), law.sentence());
-            for found in breaks {
-                text += &format!("    {}\n", found.to_string().replace('\n', "\n    "));
-            }
+fn shown(verdict: &Verdict, paint: Paint) -> String {
+    let broken = verdict.broken().count();
+    let unchecked = verdict.laws.len() - verdict.kept() - broken;
+    let told = if broken == 0 { paint.green("conforms") } else { paint.red("does not conform") };
+    let mut text = format!(
+        "{}: {told}\n  {} kept, {broken} broken, {unchecked} not checked, in {} polls\n",
+        verdict.scenario,
+        verdict.kept(),
+        verdict.polls
+    );
+    for (law, breaks) in verdict.broken() {
+        text += &format!("  {}  {}: {}\n", paint.red("broken"), law.id(), law.sentence());
+        for found in breaks {
+            text += &format!("    {}\n", found.to_string().replace('\n', "\n    "));
         }
-        for (reason, laws) in not_checked(verdict) {
-            text += &format!("  not checked  {}: {reason}\n", laws.join(", "));
-        }
-        text
     }
-
-    fn red(&self, text: &str) -> String {
-        self.painted("31", text)
+    for (reason, laws) in not_checked(verdict) {
+        text += &format!("  not checked  {}: {reason}\n", laws.join(", "));
     }
-
-    fn green(&self, text: &str) -> String {
-        self.painted("32", text)
-    }
-
-    fn painted(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
+    text
 }
 
 /// The laws that were not checked, by the reason.

@@ -3,10 +3,12 @@
 mod component;
 mod conform;
 mod har;
+mod inject;
 mod limits;
 mod record;
 mod replay;
 mod serve;
+mod terminal;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,8 +28,13 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Replay scenario folders and compare what comes out with what they expect.
-    #[command(after_help = "Events go to stdout as NDJSON, everything else to stderr.\n\
-        Exit status: 0 as expected, 1 not as expected, 2 wrong usage, scenario or configuration.")]
+    #[command(
+        after_help = "Events go to stdout as NDJSON, everything else to stderr. With --inject no events are written, and stdout gets\n\
+        the verdicts: with each fault everything has to come that comes without it, or a gap that says what does not, and nothing else; the\n\
+        source must neither trap nor hang. A poll may fail, if the next one goes on.\n\
+        Exit status: 0 as expected (with --inject: nothing lost), 1 not as expected (lost, invented, trapped or endless),\n\
+        2 wrong usage, scenario or configuration, or a fault that does not strike."
+    )]
     Replay(replay::Args),
     /// Run a source against its service and record what they say to each other as a scenario, without its secrets.
     #[command(
@@ -110,6 +117,7 @@ fn indented(text: &str) -> String {
 
 /// Says something on stderr; where nobody listens there is nobody to tell.
 fn say(text: &str) {
+    terminal::clear();
     let _nobody_listens = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -149,6 +157,7 @@ impl Output {
         if self.closed {
             return Ok(());
         }
+        terminal::clear();
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -1,6 +1,5 @@
 //! `host-test record`.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use scenario::{CreateError, Position, Until, duration_text, refuse_existing};
 use source_host::{SecretValue, configured};
 use tokio::sync::watch;
 
+use super::terminal::draw;
 use super::{Refusal, Status, indented, say};
 use crate::{RecordError, RecordOptions, RecordStep, Recording, Redaction, Watcher, record};
 
@@ -176,7 +176,6 @@ fn stop_on_interrupt() -> Result<watch::Receiver<bool>, Refusal> {
                 // Then the signal ends the program as it always did.
                 return std::future::pending::<()>().await;
             }
-            draw("");
             say("stopping after this poll; once more ends it at once, with nothing written");
             stop.send_replace(true);
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -190,25 +189,15 @@ fn stop_on_interrupt() -> Result<watch::Receiver<bool>, Refusal> {
 
 /// Draws a line on a terminal, and says nothing to anybody else.
 fn watcher() -> Watcher {
-    let is_terminal = std::io::stderr().is_terminal();
     Arc::new(move |step| {
-        if is_terminal {
-            draw(&match step {
-                RecordStep::Polling(number) => format!("poll {number} ..."),
-                RecordStep::Answered(origin, Ok(status)) => format!("{origin} answered {status}"),
-                RecordStep::Answered(origin, Err(failure)) => format!("{origin} failed: {failure}"),
-                RecordStep::Waiting(length) => {
-                    let whole = Duration::from_secs(length.as_secs().max(1));
-                    format!("waiting {} for the next poll; Ctrl-C ends the recording", duration_text(whole))
-                }
-            });
-        }
+        draw(&match step {
+            RecordStep::Polling(number) => format!("poll {number} ..."),
+            RecordStep::Answered(origin, Ok(status)) => format!("{origin} answered {status}"),
+            RecordStep::Answered(origin, Err(failure)) => format!("{origin} failed: {failure}"),
+            RecordStep::Waiting(length) => {
+                let whole = Duration::from_secs(length.as_secs().max(1));
+                format!("waiting {} for the next poll; Ctrl-C ends the recording", duration_text(whole))
+            }
+        });
     })
-}
-
-/// Draws the last line of a terminal anew.
-fn draw(line: &str) {
-    if std::io::stderr().is_terminal() {
-        let _nobody_watches = write!(std::io::stderr().lock(), "\r\x1b[2K{line}");
-    }
 }

@@ -202,3 +202,29 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(ended.status.code(), Some(0));
     assert!(!String::from_utf8_lossy(&ended.stderr).contains("pipe"));
 }
+
+/// What a terminal gets to see; `script` is one.
+fn on_a_terminal(variable: &str, copy: &Copy, more: &str) -> String {
+    let (program, path, component) = (env!("CARGO_BIN_EXE_host-test"), copy.path(), component());
+    let command = format!("'{program}' replay '{}' --component '{}' {more}", path.display(), component.display());
+    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).env(variable, "1").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_gets_colour_and_progress_and_a_pipe_gets_neither() {
+    let copy = Copy::of("single-object");
+    copy.replace("traffic.json", "\"Severity\":\"Medium\"", "\"Severity\":\"High\"");
+    let shown = on_a_terminal("ANY", &copy, "");
+    assert!(shown.contains("single-object, 1 of 1") && shown.contains("\r\u{1b}[2K"), "{shown:?}");
+    assert!(shown.contains("single-object: \u{1b}[31mnot as expected\u{1b}[0m"), "{shown:?}");
+    assert!(shown.contains("\u{1b}[31m-    \"Severity\": \"Medium\"\u{1b}[0m"), "{shown:?}");
+    assert!(shown.contains("\u{1b}[32m+    \"Severity\": \"High\"\u{1b}[0m"), "{shown:?}");
+    let plain = on_a_terminal("NO_COLOR", &copy, "");
+    assert!(plain.contains("single-object: not as expected") && !plain.contains("\u{1b}[3"), "{plain:?}");
+    let injected = on_a_terminal("ANY", &Copy::of("first-pull"), "--inject reset --inject kill");
+    assert!(injected.contains("first-pull: kill, 2 of 2"), "{injected:?}");
+    assert!(injected.contains("first-pull with reset@2: \u{1b}[32mnothing lost\u{1b}[0m"), "{injected:?}");
+    let piped = copy.replay(&[]);
+    assert!(!piped.stderr.contains(['\u{1b}', '\r']) && !piped.stdout.contains(['\u{1b}', '\r']), "{piped:?}");
+}

@@ -8,6 +8,7 @@ mod conform;
 mod examples;
 mod folder;
 mod har;
+mod inject;
 mod microsoft_page;
 mod pull_engine;
 mod record;

@@ -67,7 +67,10 @@ impl Guest for Breaker {
         let calls = CALLS.fetch_add(1, Ordering::Relaxed);
         let after = after(&config, at)?;
         before(&config, calls, &budget)?;
-        let (items, pieces) = get(&config, after)?;
+        let (items, pieces) = match get(&config, after) {
+            Ok(got) => got,
+            Err(failure) => return failed(&config, after, failure),
+        };
         let most_events = if broken == "too-many-events" { usize::MAX } else { budget.max_events as usize };
         let most_bytes = if broken == "too-many-bytes" { u64::MAX } else { budget.max_bytes };
         let (mut last, mut bytes, mut events) = (after, 0, Vec::new());
@@ -123,6 +126,26 @@ fn before(config: &Config, calls: u64, budget: &Budget) -> Result<(), Failure> {
         _ => {}
     }
     Ok(())
+}
+
+/// What a source makes of an answer that did not come as it should.
+fn failed(config: &Config, after: u64, failure: Failure) -> Result<Batch, Failure> {
+    let (events, last) = match config.broken.as_str() {
+        "fault-trap" => std::process::abort(),
+        "fault-wait" => {
+            monotonic_clock::subscribe_duration(u64::MAX).block();
+            (vec![], after)
+        }
+        "fault-lose" => (vec![], after + 1),
+        "fault-invent" => (vec![event(config, after + 1, 0, r#"{"id":1}"#.to_owned())], after),
+        "fault-elsewhere" => {
+            ask(&format!("{}/archive", config.origin));
+            return Err(failure);
+        }
+        _ => return Err(failure),
+    };
+    let (checkpoint, next) = (checkpoint(config, last), NextPoll::Now);
+    Ok(Batch { events, gaps: vec![], checkpoint, next, watermark: None, notices: vec![], counters: vec![] })
 }
 
 fn event(config: &Config, id: u64, calls: u64, body: String) -> Event {
