@@ -19,17 +19,22 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
         let (url, requests) = service::start();
+        Self { requests, ..Self::of(&url, "proxy = \"none\"") }
+    }
+
+    /// One for a service at this URL, with these lines of the host.
+    fn of(url: &str, host: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
         let config = format!(
-            "[host]\ncache = false\nproxy = \"none\"\n\n[[source]]\nname = \"contoso\"\ncomponent = {:?}\nallow = [\"{url}\"]\n\n[source.config]\n\
+            "[host]\ncache = false\n{host}\n\n[[source]]\nname = \"contoso\"\ncomponent = {:?}\nallow = [\"{url}\"]\n\n[source.config]\n\
              tenant_id = \"0f6f1a8e-3c1d-4d0b-9a5e-5f0c7b1d2e43\"\nclient_id = \"5d1b9c54-77a3-4f4e-8c1b-2a9f0e6d3b10\"\n\
              api = \"siem\"\nregion = \"eu\"\npoll_interval = \"PT1S\"\nendpoints = {{ token = \"{url}/token\", api = \"{url}/api/alerts\" }}\n\n\
              [source.secrets]\nclient_secret = {{ env = \"THE_SECRET\" }}\n",
             component().display().to_string()
         );
         std::fs::write(root.path().join("source.toml"), config).unwrap();
-        Self { root, requests }
+        Self { root, requests: std::sync::mpsc::channel().1 }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -229,4 +234,74 @@ fn an_interrupt_ends_a_recording_after_its_poll_and_it_is_kept() {
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("stopping after this poll") && stderr.contains("replays as it was recorded"), "{stderr}");
     assert_eq!(bench.replay("recorded").status, 0);
+}
+
+fn ca_file() -> String {
+    format!("ca_file = {:?}", service::tls_file("ca.pem").display().to_string())
+}
+
+#[test]
+fn a_service_over_tls_is_recorded_and_its_scenario_replays_without_a_secret() {
+    let url = format!("https://127.0.0.1:{}", service::start_tls());
+    let bench = Bench::of(&url, &format!("proxy = \"none\"\n{}", ca_file()));
+    let recorded = bench.record(SECRET, &["--polls", "2"]);
+    assert_eq!(recorded.status, 0, "{}", recorded.stderr);
+    assert!(recorded.stderr.contains("2 polls, 4 requests"), "{}", recorded.stderr);
+    let replayed = bench.replay("recorded");
+    assert_eq!(replayed.status, 0, "{}", replayed.stderr);
+    assert!(replayed.stdout.contains("fin-lt-0231"), "{}", replayed.stdout);
+    assert!(bench.read("recorded/traffic.json").contains(&format!("\"url\": \"{url}/api/alerts\"")));
+    assert_clean(&bench, &[&recorded, &replayed]);
+}
+
+#[test]
+fn a_service_behind_a_proxy_is_recorded_and_the_credentials_of_the_proxy_are_not() {
+    let (proxy, heads) = service::start_proxy(None);
+    let url = format!("https://api.example.com:{}", service::start_tls());
+    let host = format!(
+        "proxy = \"http://127.0.0.1:{proxy}\"\nproxy_credentials = {{ file = \"credentials\" }}\n{}",
+        ca_file()
+    );
+    let bench = Bench::of(&url, &host);
+    std::fs::write(bench.path("credentials"), "me:password-of-the-proxy").unwrap();
+    let recorded = bench.record(SECRET, &[]);
+    assert_eq!(recorded.status, 0, "{}", recorded.stderr);
+    let head = heads.recv().unwrap();
+    assert!(head.starts_with("CONNECT api.example.com:"), "{head}");
+    // `printf me:password-of-the-proxy | base64`
+    let encoded = "bWU6cGFzc3dvcmQtb2YtdGhlLXByb3h5";
+    assert!(head.contains(&format!("proxy-authorization: Basic {encoded}\r\n")), "{head}");
+    for (file, bytes) in everything(&bench.path("recorded")) {
+        let text = String::from_utf8(bytes).unwrap();
+        let shown = ["password-of-the-proxy", encoded, "proxy-authorization"].map(|secret| text.contains(secret));
+        assert_eq!(shown, [false; 3], "{}", file.display());
+    }
+    assert!(bench.read("recorded/traffic.json").contains(&format!("\"url\": \"{url}/token\"")));
+    assert_clean(&bench, &[&recorded]);
+    assert_eq!(bench.replay("recorded").status, 0);
+}
+
+#[test]
+fn how_a_connection_failed_is_recorded_as_what_it_was() {
+    let tls = service::start_tls();
+    let (refusing, _heads) = service::start_proxy(Some("403 Forbidden"));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, host, kind, code) in [
+        (format!("http://{closed}"), "proxy = \"none\"".to_owned(), "refused", "transport.connect"),
+        (format!("https://127.0.0.1:{tls}"), "proxy = \"none\"".to_owned(), "certificate", "transport.tls"),
+        (
+            format!("https://api.example.com:{tls}"),
+            format!("proxy = \"http://127.0.0.1:{refusing}\""),
+            "destination-unavailable",
+            "transport.connect",
+        ),
+    ] {
+        let bench = Bench::of(&url, &host);
+        let recorded = bench.record(SECRET, &["--polls", "1"]);
+        assert_eq!(recorded.status, 0, "{}", recorded.stderr);
+        let traffic = bench.read("recorded/traffic.json");
+        assert!(traffic.contains(&format!("\"{kind}\"")), "{kind}: {traffic}");
+        assert!(bench.read("recorded/expected.json").contains(&format!("\"code\": \"{code}\"")), "{kind}");
+        assert_eq!(bench.replay("recorded").status, 0);
+    }
 }
