@@ -66,7 +66,17 @@ impl Again {
     }
 }
 
-/// Runs a scenario with each of the faults, and says what each came to. Returns the runs for a report.
+/// What a scenario came to.
+pub(super) struct Came {
+    pub(super) status: Status,
+    /// Whether any fault struck.
+    pub(super) struck: bool,
+    /// The runs, for a report.
+    pub(super) runs: Vec<Replayed>,
+}
+
+/// Runs a scenario with each of the faults, and says what each came to. A fault without a place that finds none is left out,
+/// and that is told.
 pub(super) fn run(
     scenario: &Scenario,
     component: &Component,
@@ -74,22 +84,35 @@ pub(super) fn run(
     wanted: &[Wanted],
     again: &Again,
     output: &mut Output,
-) -> Result<(Status, Vec<Replayed>), Refusal> {
+) -> Result<Came, Refusal> {
     let paint = Paint::of(&io::stdout());
     let injector = match Injector::new(scenario, component, limits) {
         Ok(injector) => injector,
         Err(InjectError::Unexpected { findings, .. }) => {
             output.write(&unexpected(scenario, &findings, paint))?;
             let is_config = matches!(findings[..], [Finding::Config { .. }, ..]);
-            return Ok((if is_config { Status::Unusable } else { Status::NotAsExpected }, Vec::new()));
+            let status = if is_config { Status::Unusable } else { Status::NotAsExpected };
+            return Ok(Came { status, struck: true, runs: Vec::new() });
+        }
+        Err(error @ InjectError::Traps { .. }) => {
+            output.write(&format!("{error}, and is left out\n"))?;
+            return Ok(Came { status: Status::AsExpected, struck: false, runs: Vec::new() });
         }
         Err(error) => return Err(refusal(&error)),
     };
     let injections = injections(wanted);
-    let (mut well, mut shown) = (0, Vec::new());
+    let (mut well, mut struck, mut shown) = (0, 0, Vec::new());
     for (number, injection) in (1..).zip(&injections) {
         draw(&format!("{}: {injection}, {number} of {}", scenario.name, injections.len()));
-        let runs = injector.inject(injection).map_err(|error| refusal(&error))?;
+        let runs = match injector.inject(injection) {
+            Ok(runs) => runs,
+            Err(error @ InjectError::Misplaced { .. }) if !injection.is_placed() => {
+                output.write(&format!("{error}\n"))?;
+                continue;
+            }
+            Err(error) => return Err(refusal(&error)),
+        };
+        struck += 1;
         output.write(&told(scenario, injection, &runs, again, paint))?;
         well += usize::from(runs.iter().all(Injected::is_well));
         // Of many that differ in a byte, one shows what there is to see.
@@ -98,10 +121,12 @@ pub(super) fn run(
     }
     draw("");
     if injections.len() > 1 {
-        output.write(&format!("{}: {well} of {} faults with nothing lost\n", scenario.name, injections.len()))?;
+        let left_out = injections.len() - struck;
+        let rest = if left_out > 0 { format!(", {left_out} do not strike here") } else { String::new() };
+        output.write(&format!("{}: {well} of {struck} faults with nothing lost{rest}\n", scenario.name))?;
     }
-    let status = if well == injections.len() { Status::AsExpected } else { Status::NotAsExpected };
-    Ok((status, shown.into_iter().map(|run| replayed(scenario, run)).collect()))
+    let status = if well == struck { Status::AsExpected } else { Status::NotAsExpected };
+    Ok(Came { status, struck: struck > 0, runs: shown.into_iter().map(|run| replayed(scenario, run)).collect() })
 }
 
 fn unexpected(scenario: &Scenario, findings: &[Finding], paint: Paint) -> String {
@@ -125,6 +150,9 @@ fn told(scenario: &Scenario, injection: &Injection, runs: &[Injected], again: &A
         let mut text = format!("{} with {}: {what}\n", scenario.name, run.injection);
         for finding in &run.findings {
             text += &format!("{}\n", indented(&paint.finding(finding)));
+        }
+        if matches!(run.findings[..], [Finding::Unmatched(_), ..]) {
+            text += "    hint: a `range` beside the interaction answers shorter ranges of time, and one with \"times\": \"any\" anything else\n";
         }
         text += &format!("{}\n", indented(&run.told()));
         if !run.is_well() {

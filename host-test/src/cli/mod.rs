@@ -32,8 +32,8 @@ enum Command {
         after_help = "Events go to stdout as NDJSON, everything else to stderr. With --inject no events are written, and stdout gets\n\
         the verdicts: with each fault everything has to come that comes without it, or a gap that says what does not, and nothing else; the\n\
         source must neither trap nor hang. A poll may fail, if the next one goes on.\n\
-        Exit status: 0 as expected (with --inject: nothing lost), 1 not as expected (lost, invented, trapped or endless),\n\
-        2 wrong usage, scenario or configuration, or a fault that does not strike."
+        Exit status: 0 as expected (with --inject: nothing lost), 1 not as expected (lost, invented, trapped, endless, or not recorded),\n\
+        2 wrong usage, scenario or configuration, or no fault that strikes."
     )]
     Replay(replay::Args),
     /// Run a source against its service and record what they say to each other as a scenario, without its secrets.

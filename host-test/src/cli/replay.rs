@@ -48,13 +48,15 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
     let count = scenarios.len();
     let mut worst = Status::AsExpected;
     let mut replays = Vec::new();
+    let mut struck = false;
     for (number, scenario) in (1..).zip(scenarios) {
         if !args.inject.is_empty() {
             let again = Again { folder: scenario.folder.clone(), component: args.component.clone() };
             let limits = args.limits.limits();
-            let (status, runs) = inject::run(&scenario, &component, &limits, &args.inject, &again, output)?;
-            worst = worst.max(status);
-            replays.extend(runs);
+            let came = inject::run(&scenario, &component, &limits, &args.inject, &again, output)?;
+            worst = worst.max(came.status);
+            struck |= came.struck;
+            replays.extend(came.runs);
             continue;
         }
         draw(&format!("{}, {number} of {count}", scenario.name));
@@ -67,6 +69,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> Result<Status, Refusal> {
     draw("");
     if count > 1 {
         say(&format!("{count} scenarios replayed"));
+    }
+    if !args.inject.is_empty() && !struck {
+        return Err(Refusal::new("no fault struck", "name a scenario that makes requests, or a place with FAULT@N"));
     }
     if let Some(file) = &args.report {
         write_whole("report", file, &page(&replays))?;

@@ -141,6 +141,12 @@ pub fn every_fault() -> Vec<Injection> {
 }
 
 impl Injection {
+    /// Whether each of its faults says where it strikes.
+    #[must_use]
+    pub fn is_placed(&self) -> bool {
+        self.faults.iter().all(|fault| fault.at.is_some())
+    }
+
     /// The same at this place, where none is written.
     #[must_use]
     pub fn at(mut self, place: u32) -> Self {

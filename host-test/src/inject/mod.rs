@@ -77,7 +77,7 @@ impl InjectError {
             Self::Runtime(_) => "free some memory or file handles",
             Self::Unexpected { .. } => "see to that first: host-test replay says more without --inject",
             Self::Traps { .. } => "leave this scenario out, or remove its `traps`",
-            Self::Misplaced { .. } => "name another place with @N, or leave it out: then a place that suits is found",
+            Self::Misplaced { .. } => "name another place with @N, or none: then one that suits is looked for",
         }
     }
 }

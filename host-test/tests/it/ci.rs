@@ -18,7 +18,7 @@ fn commands() -> Vec<&'static str> {
 }
 
 #[test]
-fn the_commands_of_the_workflow_replay_conform_and_write_junit_xml() {
+fn the_commands_of_the_workflow_replay_inject_conform_and_write_junit_xml() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let temporary = tempfile::tempdir().unwrap();
     let host_test = Path::new(env!("CARGO_BIN_EXE_host-test"));
@@ -27,11 +27,11 @@ fn the_commands_of_the_workflow_replay_conform_and_write_junit_xml() {
         shell.args(["-e", "-o", "pipefail", "-c", command]).current_dir(root);
         shell.envs(environment()).env("RUNNER_TEMP", temporary.path()).output().unwrap()
     };
-    let [build, replay, conform] = commands()[..] else { panic!("{:?}", commands()) };
+    let [build, replay, inject, conform] = commands()[..] else { panic!("{:?}", commands()) };
     // The build has happened, or there would be no test; its targets are there.
     let dry = run(&format!("{build} -n"));
     assert!(build.starts_with("make ") && dry.status.success(), "{}", String::from_utf8_lossy(&dry.stderr));
-    for command in [replay, conform] {
+    for command in [replay, inject, conform] {
         assert!(command.starts_with("target/debug/host-test "), "{command}");
         let ended = run(&command.replace("target/debug/host-test", host_test.to_str().unwrap()));
         let (stdout, stderr) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));

@@ -239,6 +239,8 @@ fn the_command_says_what_is_broken_and_writes_junit_xml() {
                 answers `now` has moved the checkpoint.\n    poll 4 of the first run (and in 8 more places): expected another checkpoint with \
                 `now`; it is the one that was given, and nothing new came with it\n      hint: move the checkpoint, or";
     assert!(ended.stdout.starts_with(told), "{}", ended.stdout);
+    let shown = include_str!("../../../docs/conformance.md");
+    assert!(shown.contains(ended.stdout.split("  not checked  ").next().unwrap()), "{}", ended.stdout);
     assert!(!ended.stdout.contains('\u{1b}'), "a pipe gets no colour: {}", ended.stdout);
     let xml = std::fs::read_to_string(xml).unwrap();
     assert_eq!(xml.matches("<testsuite ").count(), 2, "{xml}");

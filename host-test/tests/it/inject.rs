@@ -160,8 +160,8 @@ fn a_fault_that_is_none_or_does_not_strike_is_wrong_usage() {
     for (fault, told) in [
         ("refusd", "`refusd` is no fault\n  hint: did you mean `refused`?"),
         (
-            "cut=20000",
-            "error: cut=20000@2 does not strike in first-pull: cut=20000@2 does not suit request 2: its body is shorter\n  hint: name another place",
+            "cut=20000@2",
+            "error: cut=20000@2 does not strike in first-pull: cut=20000@2 does not suit request 2: its body is shorter\n  hint: name another place with @N",
         ),
         ("trap@500", "error: trap@500 does not strike in first-pull: trap@500 was not reached in 22 polls and "),
         ("cut=each@9", "error: cut=each@9 does not strike in first-pull: no answer with a body comes there"),
@@ -170,16 +170,36 @@ fn a_fault_that_is_none_or_does_not_strike_is_wrong_usage() {
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{fault}: {}", ended.stderr);
         assert!(ended.stderr.contains(told), "{fault}: {}", ended.stderr);
     }
-    let ended = Copy::of("instance-lost").replay(&["--inject", "reset"]);
-    assert_eq!(ended.status, 2);
+    let lost = Copy::of("instance-lost").replay(&["--inject", "reset"]);
+    assert_eq!(lost.status, 2);
     assert!(
-        ended.stderr.starts_with("error: instance-lost has `traps` of its own in scenario.json\n  hint: "),
-        "{}",
-        ended.stderr
+        lost.stdout.starts_with("instance-lost has `traps` of its own in scenario.json, and is left out\n"),
+        "{lost:?}"
     );
+    let refused = Copy::of("invalid-config").replay(&["--inject", "reset"]);
+    assert_eq!((refused.status, refused.stderr.lines().next()), (2, Some("error: no fault struck")));
     assert_eq!(host_test(&["replay", "--inject", "reset"]).status, 2);
     let update = first_pull.replay(&["--inject", "reset", "--update"]);
     assert_eq!(update.status, 2, "{}", update.stderr);
+}
+
+#[test]
+fn a_fault_without_a_place_is_left_out_where_it_finds_none() {
+    let ended = Copy::of("connection-refused").replay(&[
+        "--inject",
+        "kill",
+        "--inject",
+        "trap@1",
+        "--inject",
+        "content-length",
+    ]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    let told = "connection-refused: 3 of 3 faults with nothing lost\n";
+    assert!(ended.stdout.ends_with(told), "{}", ended.stdout);
+    let ended = Copy::of("empty-answer").replay(&["--inject", "cut=100000", "--inject", "reset"]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("cut=100000@1 does not strike in empty-answer: "), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with(": 1 of 1 faults with nothing lost, 1 do not strike here\n"), "{}", ended.stdout);
 }
 
 #[test]
