@@ -159,7 +159,7 @@ pub fn not_detections(head: &ResponseHead, start: &[u8], config: &Config) -> Fai
             "The detections endpoint {} answered HTTP {} with something other than detections: {}.",
             config.api_endpoint.host,
             head.status,
-            excerpt(head.header("content-type"), start, &[config.credential.secret()])
+            excerpt(head.header("content-type"), start, &config.credential.secrets())
         ),
         hint: Some(see(
             "A proxy's page is the usual culprit: let this host through it; then check `endpoints.api`.",
@@ -234,7 +234,7 @@ pub(crate) fn see(hint: &str, section: &str) -> String {
 /// The id that the body names, or else the one of the headers, fit to be shown.
 pub(crate) fn request_id(in_body: Option<&str>, head: &ResponseHead, config: &Config) -> Option<String> {
     let id = in_body.map(str::to_owned).or_else(|| head.request_id())?;
-    let id = one_line(&redact(&id, &[config.credential.secret()]));
+    let id = one_line(&redact(&id, &config.credential.secrets()));
     // Known ids have 36 characters.
     Some(id.chars().take(100).collect::<String>()).filter(|id| !id.is_empty())
 }
@@ -247,14 +247,14 @@ pub(crate) fn redirect_target(head: &ResponseHead, config: &Config) -> String {
     let Some((scheme, rest)) = location.split_once("//") else { return "another path of its own".into() };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    quote(&format!("{scheme}//{host}"), &[config.credential.secret()])
+    quote(&format!("{scheme}//{host}"), &config.credential.secrets())
 }
 
 /// What the service said, fit to be quoted, and the request id that it named.
 ///
 /// Source of the envelope `{"error": {"code", "message", "target"}}`: Microsoft Learn, "Common REST API error codes".
 fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<String>) {
-    let secrets = [config.credential.secret()];
+    let secrets = config.credential.secrets();
     if let Ok(value) = Node::read(body) {
         let member = |name: &str| value.get("error")?.get(name)?.as_text();
         let mut said = String::new();

@@ -4,9 +4,10 @@
 use crate::config::duration::{Iso, MINUTE};
 use crate::config::{
     Config, CredentialKind, Endpoint, Filters, OLD_SIEM_AUDIENCE, Printer, SIEM_AUDIENCE, SingleRequest, Start,
-    is_guid, is_known_api_host, is_known_login_host,
+    is_guid, is_known_api_host, is_known_login_host, is_placeholder,
 };
 use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
+use crate::secret::Secret;
 
 /// An overlap below this is said to be short: detections are seen to be processed minutes after they happened.
 const SHORT_OVERLAP: i64 = 15 * MINUTE;
@@ -19,17 +20,20 @@ impl Config {
     /// of the notes begin with `plan.`.
     pub fn plan(&self) -> AccessPlan {
         let (mut origins, mut secrets) = (Vec::new(), Vec::new());
-        let credential = self.credential.kind();
         // An access token needs no token endpoint. The contract cannot say of it that it is a bearer as it is.
-        if let Some(form_field) = credential.form_field() {
+        if self.credential.access_token().is_none() {
             origins.push(origin(&self.token_endpoint, "token"));
-            secrets.push(SecretUse {
-                pointer: credential.pointer(),
-                origin: 0,
-                form_field,
-                captures: vec!["access_token"],
-                bearer_at: vec![1],
-            });
+        }
+        let application = self.credential.application().map(|(kind, _)| kind);
+        let refresh_token = self.credential.refresh_token().map(|_| CredentialKind::RefreshToken);
+        for kind in [application, refresh_token].into_iter().flatten() {
+            let Some(form_field) = kind.form_field() else { continue };
+            // A host keeps what replaces a refresh token: the member of the answer that is named as the field.
+            let captures = match kind {
+                CredentialKind::RefreshToken => vec!["access_token", "refresh_token"],
+                _ => vec!["access_token"],
+            };
+            secrets.push(SecretUse { pointer: kind.pointer(), origin: 0, form_field, captures, bearer_at: vec![1] });
         }
         origins.push(origin(&self.api_endpoint, "api"));
         AccessPlan {
@@ -97,8 +101,12 @@ impl Config {
             }
         };
         add(true, &SIEM_DEPRECATED, "");
-        let (kind, value) = (self.credential.kind(), self.credential.secret().expose());
-        add(kind == CredentialKind::ClientSecret && is_guid(value), &CLIENT_SECRET_IS_AN_ID, "");
+        let kind = self.credential.kind();
+        let is_an_id = |(kind, value): (_, &Secret)| kind == CredentialKind::ClientSecret && is_guid(value.expose());
+        add(self.credential.application().is_some_and(is_an_id), &CLIENT_SECRET_IS_AN_ID, "");
+        // Those of Microsoft have dots.
+        let is_literal = |token: &Secret| !is_placeholder(token.expose());
+        add(self.credential.refresh_token().is_some_and(is_literal), &REFRESH_TOKEN, "");
         add(kind == CredentialKind::AccessToken, &ACCESS_TOKEN, "");
         add(self.client_id == self.tenant_id, &CLIENT_IS_TENANT, "");
         let (token, api) = (&self.token_endpoint.host, &self.api_endpoint.host);
@@ -163,6 +171,15 @@ static ACCESS_TOKEN: Note = Note {
     pointer: "/access_token",
     message: "`access_token` is not renewed: the source ends when it expires, after about an hour.",
     hint: "Use another credential for a source that runs on.",
+};
+
+static REFRESH_TOKEN: Note = Note {
+    level: Level::Warning,
+    code: "plan.refresh-token",
+    pointer: "/refresh_token",
+    message: "`refresh_token` is written out, so that what replaces it is not stored: the source ends when it expires, after \
+        90 days.",
+    hint: "Let the host keep it: with source-host, refresh_token = { keep = \"PATH\" } under [source.secrets].",
 };
 
 static CLIENT_IS_TENANT: Note = Note {
@@ -274,7 +291,7 @@ mod tests {
         let text = format!(
             r#"{{"tenant_id": "contoso.example", "client_id": "0c8d1f72-91ab-4c3d-8e5f-6a7b8c9d0e1f", "api": "siem",
             {}{changes}}}"#,
-            if CredentialKind::ALL.iter().any(|kind| changes.contains(kind.name())) {
+            if CredentialKind::ALL.iter().any(|kind| changes.contains(&format!("\"{}\"", kind.name()))) {
                 ""
             } else {
                 r#""client_secret": "hush~hush~hush""#
@@ -319,6 +336,17 @@ mod tests {
         assert!(plan.secrets.is_empty());
         assert_eq!(plan.origins.iter().map(|origin| origin.purpose).collect::<Vec<_>>(), ["api"]);
         assert!(plan.notes.iter().all(|note| note.code != "plan.token-host"), "{:?}", plan.notes);
+    }
+
+    #[test]
+    fn a_refresh_token_is_captured_anew_and_what_proves_the_application_goes_with_it() {
+        let (_, plan) = planned(r#""refresh_token": "placeholder-1", "region": "eu""#);
+        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.form_field, &secret.captures[..])).collect();
+        assert_eq!(fields, [("refresh_token", &["access_token", "refresh_token"][..])]);
+        let (_, plan) = planned(r#""refresh_token": "0.A-literal", "certificate": "placeholder-2", "region": "eu""#);
+        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.pointer, secret.form_field)).collect();
+        assert_eq!(fields, [("/certificate", "client_assertion"), ("/refresh_token", "refresh_token")]);
+        assert!(plan.notes.iter().any(|note| note.code == "plan.refresh-token"), "{:?}", plan.notes);
     }
 
     #[test]

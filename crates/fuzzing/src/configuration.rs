@@ -41,7 +41,11 @@ pub fn configuration(data: &[u8]) -> Reached {
         canary::check(&plan);
         canary::check(&config);
     }
-    let with_secret = plan.effective_config.replacen('{', &format!("{{\"{}\":{secret},", kind.name()), 1);
+    let mut with_secret = plan.effective_config.replacen('{', &format!("{{\"{}\":{secret},", kind.name()), 1);
+    if let Some((beside, secret)) = config.credential.application().filter(|(beside, _)| *beside != kind) {
+        let secret = Value::from(secret.expose());
+        with_secret = with_secret.replacen('{', &format!("{{\"{}\":{secret},", beside.name()), 1);
+    }
     assert_eq!(Config::parse(&with_secret).as_ref(), Ok(&config), "{with_secret}");
     assert_eq!(plan.identity, config.identity());
     for origin in &plan.origins {

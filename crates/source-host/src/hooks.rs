@@ -115,7 +115,7 @@ impl Hooks {
             Refusal::Missing(denial) => {
                 self.traffic().missing = Some(denial);
                 // Where secrets are kept is not the component's business.
-                Error::InternalError(Some("the host cannot read a secret of this source now".to_owned()))
+                Error::InternalError(Some("the host cannot read or store a secret of this source now".to_owned()))
             }
             Refusal::Failed(error) => error,
         }
@@ -127,7 +127,8 @@ impl Hooks {
         let host = request.uri().host().map(str::to_owned);
         let (request, sent) = vault.fill(request).await.map_err(|refusal| self.refuse(host.as_deref(), refusal))?;
         let (response, done) = self.transmit(request, timeouts).await?;
-        Ok((vault.receive(response, &sent).await?, done))
+        let response = vault.receive(response, &sent).await.map_err(|refusal| self.refuse(host.as_deref(), refusal))?;
+        Ok((response, done))
     }
 
     async fn transmit(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {

@@ -115,7 +115,7 @@ pub(super) static MEMBERS: &[Member] = &[
         Kind::Secret,
         Need::Optional,
         "The value of a client secret of that application, or a placeholder that the host replaces. One credential is \
-         required: this, or one of the four that follow.",
+         required: this, or one of the five that follow.",
     )
     .example("placeholder-of-the-host"),
     member(
@@ -139,6 +139,15 @@ pub(super) static MEMBERS: &[Member] = &[
         Kind::Secret,
         Need::Optional,
         "A signed assertion (JWT) that proves the application, or a placeholder that the host replaces.",
+    )
+    .example("placeholder-of-the-host"),
+    member(
+        "refresh_token",
+        Kind::Secret,
+        Need::Optional,
+        "A placeholder that the host replaces by the refresh token of a user who logged in, and whose rotation it stores; or \
+         such a token, which is never replaced then. An application that is no public client needs one of the members above \
+         beside it.",
     )
     .example("placeholder-of-the-host"),
     member(
@@ -347,9 +356,22 @@ const fn texts(name: &'static str, need: Need, about: &'static str, example: &'s
 
 /// Members that a later version knows, and what to do until then.
 pub(super) static LATER: &[(&str, &str)] = &[
-    ("refresh_token", "Use `client_secret`, `certificate` or `federated_token` instead."),
     ("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes."),
 ];
+
+/// Members that would choose a flow, and whether their values are secret. The password grant hands a user's password to this
+/// program and fails where more than it is asked for; the implicit grant puts tokens into URLs and has no refresh token.
+/// Microsoft's page rules both out for this API, and OAuth 2.0 dropped them since. Source: RFC 9700, sections 2.1.2 and 2.4.
+pub(super) static OF_REFUSED_FLOWS: &[(&str, bool)] =
+    &[("grant_type", false), ("password", true), ("response_type", false), ("username", false)];
+
+/// What is said of them.
+pub(super) const REFUSED_FLOW: (&str, &str) = (
+    "chooses a flow, and there are two, which the credentials choose: client credentials and authorization code; the password \
+     grant and the implicit grant are not supported",
+    "Take it out. For client credentials give `client_secret`, `certificate` or `federated_token`; for the authorization code \
+     of a user, or a device code, log in once with `source-host login`, which keeps the `refresh_token`.",
+);
 
 /// Values of `api` that a later version knows.
 pub(super) static LATER_APIS: &[&str] = &["alerts", "graph", "incidents"];
@@ -372,8 +394,8 @@ mod tests {
     }
 
     #[test]
-    fn no_member_is_both_known_and_of_a_later_version() {
-        for (name, _) in LATER {
+    fn no_member_is_both_known_and_of_a_later_version_or_a_refused_flow() {
+        for name in LATER.iter().map(|(name, _)| name).chain(OF_REFUSED_FLOWS.iter().map(|(name, _)| name)) {
             assert!(find(MEMBERS, name).is_none(), "{name}");
         }
     }

@@ -16,6 +16,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use credential::is_placeholder;
 pub use credential::{Credential, CredentialKind};
 pub(crate) use endpoint::{is_guid, is_known_api_host, is_known_login_host};
 pub(crate) use json::Printer;

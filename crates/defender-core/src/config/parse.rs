@@ -2,7 +2,7 @@
 
 use super::endpoint::{self, Url};
 use super::json;
-use super::members::{ENDPOINTS, Kind, LATER_APIS, MEMBERS, Member, Need, SIEM_AUDIENCE, find};
+use super::members::{ENDPOINTS, Kind, LATER_APIS, MEMBERS, Member, Need, OF_REFUSED_FLOWS, SIEM_AUDIENCE, find};
 use super::problems::{Complaint, Problems, shown};
 use super::reader::{Reader, as_ago, as_time};
 use super::{Cloud, Config, Credential, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
@@ -271,10 +271,11 @@ fn request(root: &Reader<'_>, problems: &mut Problems) -> Option<SingleRequest> 
     })
 }
 
-/// The credentials in a configuration, those of later versions among them, so that no message repeats one.
+/// The credentials in a configuration, the password of a refused flow among them, so that no message repeats one.
 fn secrets(members: &[(String, Node)]) -> Vec<&str> {
     let is_secret = |name: &str| {
-        name == "refresh_token" || find(MEMBERS, name).is_some_and(|member| matches!(member.kind, Kind::Secret))
+        OF_REFUSED_FLOWS.iter().any(|(refused, is_secret)| *refused == name && *is_secret)
+            || find(MEMBERS, name).is_some_and(|member| matches!(member.kind, Kind::Secret))
     };
     let credentials = members.iter().filter(|(name, _)| is_secret(name));
     credentials.filter_map(|(_, value)| if let Node::Text(text) = value { Some(text.trim()) } else { None }).collect()

@@ -36,6 +36,9 @@ impl<'a> Reader<'a> {
                 }
             } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| self.is_root() && later == name) {
                 problems.add(&at, "is not supported by this version", *instead);
+            } else if self.is_root() && members::OF_REFUSED_FLOWS.iter().any(|(refused, _)| refused == name) {
+                let (predicate, hint) = members::REFUSED_FLOW;
+                problems.add(&at, predicate, hint);
             } else {
                 let place = if self.is_root() { String::new() } else { format!(" of `{}`", self.name()) };
                 let message = format!("`{}` is not a member{place}.", shown_name(name));

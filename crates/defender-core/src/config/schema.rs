@@ -189,11 +189,19 @@ fn ways_to_name_the_host() -> Vec<Node> {
     ]
 }
 
-/// One credential, and no second one.
+/// One credential, and no second one; or a refresh token, beside one of the application or alone.
 fn credentials() -> Vec<Node> {
-    let required =
-        |kind: CredentialKind| Node::Object(vec![("required".to_owned(), Node::List(vec![Node::text(kind.name())]))]);
-    CredentialKind::ALL.into_iter().map(required).collect()
+    let required = |kind: CredentialKind| ("required".to_owned(), Node::List(vec![Node::text(kind.name())]));
+    let excluding = |kinds: &[CredentialKind]| {
+        let required = |kind: &CredentialKind| Node::Object(vec![required(*kind)]);
+        let any = vec![("anyOf".to_owned(), Node::List(kinds.iter().map(required).collect()))];
+        ("not".to_owned(), Node::Object(any))
+    };
+    let of_application: Vec<_> = CredentialKind::ALL.into_iter().filter(|kind| kind.is_of_application()).collect();
+    let alone = Node::Object(vec![required(CredentialKind::AccessToken)]);
+    let without = vec![required(CredentialKind::RefreshToken), excluding(&of_application)];
+    let of_application = of_application.into_iter().map(|kind| Node::Object(vec![required(kind)]));
+    of_application.chain([Node::Object(without), alone]).collect()
 }
 
 /// A `request` excludes the members of a running source; in it, `ago` excludes the times.
@@ -227,7 +235,10 @@ fn the_schema_marks_the_secrets_and_refuses_unknown_members() {
     for kind in CredentialKind::ALL {
         assert_eq!(schema["properties"][kind.name()]["writeOnly"], true, "{kind:?}");
     }
-    assert_eq!(schema["oneOf"].as_array().unwrap().len(), CredentialKind::ALL.len());
+    let ways = schema["oneOf"].as_array().unwrap();
+    assert_eq!(ways.len(), CredentialKind::ALL.len());
+    // A refresh token excludes no credential of the application, and is complete without one.
+    assert_eq!(ways.iter().filter(|way| way.get("not").is_some()).count(), 1);
     for (place, table) in [("", MEMBERS), ("/properties/endpoints", ENDPOINTS), ("/properties/request", REQUEST)] {
         let object = schema.pointer(place).unwrap();
         assert_eq!(object["additionalProperties"], false, "{place}");

@@ -12,7 +12,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
     let endpoint = asked(url, config);
     let (purpose, host, origin) = match endpoint {
         Some((purpose, endpoint)) => (purpose, endpoint.host.clone(), origin(endpoint)),
-        None => ("server", quote(host_of(url), &[config.credential.secret()]), "its origin".to_owned()),
+        None => ("server", quote(host_of(url), &config.credential.secrets()), "its origin".to_owned()),
     };
     // Of a token there is no less to ask for.
     let has_slices = purpose != TOKEN_ENDPOINT;
@@ -67,7 +67,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
             "It is asked again later. If it goes on, look for a proxy or firewall that cuts connections.".to_owned(),
         ),
     };
-    let detail = quote(&failure.detail, &[config.credential.secret()]);
+    let detail = quote(&failure.detail, &config.credential.secrets());
     let detail = if detail.is_empty() { String::new() } else { format!(" ({})", detail.trim_end_matches('.')) };
     let fault = Fault {
         code: format!("transport.{code}"),

@@ -113,7 +113,7 @@ fn truncated(head: &ResponseHead, bytes: usize, config: &Config) -> Fault {
 /// What a successful answer is that is no JSON: quoted only where it is a page, since it may hold the token.
 fn described(head: &ResponseHead, body: &[u8], config: &Config) -> String {
     let media_type = head.header("content-type");
-    let secrets = [config.credential.secret()];
+    let secrets = config.credential.secrets();
     if body.is_empty() || is_markup(None, &String::from_utf8_lossy(body)) {
         return excerpt(media_type, body, &secrets);
     }

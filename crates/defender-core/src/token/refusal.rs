@@ -33,9 +33,9 @@ pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, n
 
     let said = match description.or(error) {
         Some(text) => {
-            format!("\"{}\"", quote(without_trailer(text), &[config.credential.secret()]).trim_end_matches('.'))
+            format!("\"{}\"", quote(without_trailer(text), &config.credential.secrets()).trim_end_matches('.'))
         }
-        None => excerpt(head.header("content-type"), body, &[config.credential.secret()]),
+        None => excerpt(head.header("content-type"), body, &config.credential.secrets()),
     };
     let listed = aadsts.map(|code| format!(", AADSTS{code}")).unwrap_or_default();
     let mut message = format!(
@@ -72,14 +72,15 @@ pub(crate) fn refusal(head: &ResponseHead, body: &[u8], parsed: Option<&Node>, n
 
 fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config: &Config) -> Verdict {
     let credential = config.credential.kind();
+    let application = config.credential.application().map(|(kind, _)| kind);
     if let Some(entry) = aadsts.and_then(aadsts::lookup) {
         let section = format!("aadsts{}", entry.code);
-        let is_about_another = entry.kind == Kind::ClientSecret && credential != CredentialKind::ClientSecret;
+        let is_about_another = entry.kind == Kind::ClientSecret && application != Some(CredentialKind::ClientSecret);
         return Verdict {
             code: format!("AADSTS{}", entry.code),
             kind: entry.kind,
             meaning: entry.meaning,
-            hint: see(if is_about_another { credential.remedy() } else { entry.hint }, &section),
+            hint: see(if is_about_another { application.unwrap_or(credential).remedy() } else { entry.hint }, &section),
         };
     }
     let status = head.status;
@@ -136,7 +137,7 @@ const WORDS: &[(&str, Kind, &str, Option<&str>)] = &[
         Some("Have an administrator look up the sign-in logs."),
     ),
     ("invalid_client", Kind::Credential, "the credential is not valid", None),
-    ("invalid_grant", Kind::Credential, "the credential is not valid", None),
+    ("invalid_grant", Kind::Credential, "the refresh token or the assertion is not valid", None),
     (
         "invalid_instance",
         Kind::Config("/endpoints/token"),
@@ -156,7 +157,7 @@ const WORDS: &[(&str, Kind, &str, Option<&str>)] = &[
         Some("Nothing to do: it is asked again later."),
     ),
     ("unauthorized_client", Kind::Credential, "the application may not ask this way", None),
-    ("unsupported_grant_type", Kind::Request, "the endpoint knows no client credentials", Some(CHECK_REQUEST)),
+    ("unsupported_grant_type", Kind::Request, "the endpoint does not know the grant", Some(CHECK_REQUEST)),
 ];
 
 /// The code of an error body: a listed one of `error_codes`, else the first of them, else the first in the description.

@@ -12,23 +12,32 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const ASSERTION_TYPE: (&str, &str) =
     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
-/// Builds the request for a token, its fields in the order of Microsoft's page.
+/// Builds the request for a token, its fields in the order of Microsoft's page: with client credentials, or with the refresh
+/// token of a user.
 ///
 /// v1 says in `resource` what the token is for, v2 in `scope`, which is the audience and `/.default`: an audience that
-/// ends in a slash keeps it, as Microsoft's v2 page asks for. An assertion comes in place of the client secret.
+/// ends in a slash keeps it, as Microsoft's v2 page asks for. With a refresh token, `offline_access` asks for the next one.
+/// An assertion comes in place of the client secret.
+///
+/// Source: RFC 6749, sections 4.4.2 and 6; Microsoft Learn, "OAuth 2.0 authorization code flow", *Refresh the access token*.
 pub fn token_request(config: &Config) -> Request {
+    let refresh_token = config.credential.refresh_token();
     let (target, value) = match config.token_version {
         TokenVersion::V1 => ("resource", config.audience.clone()),
+        TokenVersion::V2 if refresh_token.is_some() => ("scope", format!("{}/.default offline_access", config.audience)),
         TokenVersion::V2 => ("scope", format!("{}/.default", config.audience)),
     };
-    let credential = config.credential.kind().form_field().map(|name| (name, config.credential.secret().expose()));
+    let application = config.credential.application();
+    let credential = application.and_then(|(kind, secret)| Some((kind.form_field()?, secret.expose())));
     let assertion_type = credential.filter(|(name, _)| *name == "client_assertion").map(|_| ASSERTION_TYPE);
+    let grant = if refresh_token.is_some() { "refresh_token" } else { "client_credentials" };
     let fields = [
         Some((target, value.as_str())),
         Some(("client_id", config.client_id.as_str())),
         assertion_type,
         credential,
-        Some(("grant_type", "client_credentials")),
+        refresh_token.map(|token| ("refresh_token", token.expose())),
+        Some(("grant_type", grant)),
     ];
     let mut body = String::new();
     for (name, value) in fields.into_iter().flatten() {
@@ -130,6 +139,27 @@ mod tests {
                 assert!(body.ends_with(sent) && !body.contains("client_secret"), "{body}");
             }
         }
+    }
+
+    #[test]
+    fn a_refresh_token_is_sent_alone_or_beside_what_proves_the_application() {
+        let mut config = config();
+        config.credential = Credential::new(CredentialKind::RefreshToken, "0.A+b/c");
+        assert_eq!(
+            body(&config),
+            "resource=https%3A%2F%2Fgraph.windows.net&client_id=11111111-2222-3333-4444-555555555555\
+             &refresh_token=0.A%2Bb%2Fc&grant_type=refresh_token"
+        );
+        config.token_version = TokenVersion::V2;
+        config.credential = config.credential.beside(CredentialKind::ClientSecret, "s");
+        assert_eq!(
+            body(&config),
+            "scope=https%3A%2F%2Fgraph.windows.net%2F.default%20offline_access&\
+             client_id=11111111-2222-3333-4444-555555555555&client_secret=s&refresh_token=0.A%2Bb%2Fc&grant_type=refresh_token"
+        );
+        config.credential = config.credential.beside(CredentialKind::Certificate, "p-0");
+        let body = body(&config);
+        assert!(body.contains("jwt-bearer&client_assertion=p-0&refresh_token=") && !body.contains("secret"), "{body}");
     }
 
     #[test]

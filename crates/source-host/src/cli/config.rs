@@ -82,6 +82,8 @@ pub(crate) struct SecretEntry {
 #[derive(Debug)]
 pub(crate) enum EntryFrom {
     Kept(SecretFrom),
+    /// The service replaces it with each use, and this file holds the newest.
+    Rotating(PathBuf),
     /// Assertions are signed with the key of a certificate, which stands in a file of its own or beside it.
     Certificate {
         pem: PathBuf,
@@ -157,7 +159,8 @@ struct RawSource {
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
-    /// The three are for members of a configuration only.
+    /// The four are for members of a configuration only.
+    keep: Option<PathBuf>,
     pem: Option<PathBuf>,
     key: Option<PathBuf>,
     expose: Option<bool>,

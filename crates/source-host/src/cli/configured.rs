@@ -9,6 +9,7 @@ use source_host::{AccessPlan, Budget, Component, Limits, Policy, SecretValue, Tr
 use super::config::{Config, EntryFrom};
 use super::open::{Components, Reviewed, network, review};
 use super::report::Report;
+use super::rotating::Rotating;
 use super::secrets::{pointer, read};
 
 /// What `source-host run` would poll: one source of a configuration file, reviewed, and not connected yet.
@@ -91,9 +92,13 @@ pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSou
     let Reviewed { component, json, plan, policy, vault } = review(table, &config, &mut components).await?;
     let mut secrets = Vec::new();
     for (member, entry) in &table.secrets {
-        // The key of a certificate never leaves the signer.
-        let EntryFrom::Kept(from) = &entry.from else { continue };
-        let value = read(member, from).map_err(|denial| Report::from(denial).of(&table.name))?;
+        let value = match &entry.from {
+            EntryFrom::Kept(from) => read(member, from),
+            EntryFrom::Rotating(path) => Rotating::new(member, path, &table.name).read(),
+            // The key never leaves the signer.
+            EntryFrom::Certificate { .. } => continue,
+        };
+        let value = value.map_err(|denial| Report::from(denial).of(&table.name))?;
         secrets.push((pointer(member), SecretValue::new(value)));
     }
     Ok(ConfiguredSource {

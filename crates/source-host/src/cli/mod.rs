@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod progress;
 mod report;
+mod rotating;
 mod run;
 mod secrets;
 mod state;

@@ -1,7 +1,8 @@
 //! The configuration that a component gets: what is written, placeholders for its secrets, and the secrets from where they
 //! are kept.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use source_host::{Denial, SecretSource, SecretValue, Secrets};
 use super::certificate::Certificate;
 use super::config::{EntryFrom, SecretEntry, SecretFrom, SourceTable};
 use super::report::Report;
+use super::rotating::Rotating;
 
 /// Secrets are short; a larger file is another one.
 const LONGEST: usize = 64 << 10;
@@ -23,7 +25,7 @@ pub(crate) fn config_without_secrets(source: &SourceTable) -> String {
     for (member, SecretEntry { from, exposed }) in &source.secrets {
         let shown = match from {
             EntryFrom::Kept(from) if *exposed => read(member, from).ok(),
-            EntryFrom::Kept(_) | EntryFrom::Certificate { .. } => None,
+            EntryFrom::Kept(_) | EntryFrom::Rotating(_) | EntryFrom::Certificate { .. } => None,
         };
         members.insert(member.clone(), Value::String(shown.unwrap_or_else(|| "placeholder".to_owned())));
     }
@@ -40,6 +42,12 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
     for (member, SecretEntry { from, exposed }) in &source.secrets {
         let from = match from {
             EntryFrom::Kept(from) => from,
+            EntryFrom::Rotating(path) => {
+                let rotating = Rotating::new(member, path, &source.name);
+                rotating.read().map_err(|denial| Report::from(denial).of(&source.name))?;
+                members.insert(member.clone(), Value::String(secrets.hold(pointer(member), Arc::new(rotating))));
+                continue;
+            }
             EntryFrom::Certificate { pem, key } => {
                 certificates.push((member, pem, key));
                 continue;
@@ -111,13 +119,17 @@ pub(crate) fn read(member: &str, from: &SecretFrom) -> Result<String, Denial> {
         SecretFrom::Env(name) => (variable(member, name)?, format!("the environment variable {name}")),
         SecretFrom::File(path) => (file(member, path)?, path.display().to_string()),
     };
-    // Editors and `echo` end a file with a line break, which is no part of the secret.
-    let value = text.strip_suffix('\n').map_or(text.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
+    let value = trimmed(&text);
     if value.is_empty() {
         let reason = format!("the secret `{member}` is empty: nothing stands in {place}");
         return Err(Denial { reason, hint: Some("put the secret there, and nothing else".to_owned()) });
     }
     Ok(value.to_owned())
+}
+
+/// Editors and `echo` end a file with a line break, which is no part of the secret.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |value| value.strip_suffix('\r').unwrap_or(value))
 }
 
 fn variable(member: &str, name: &str) -> Result<String, Denial> {
@@ -142,13 +154,17 @@ fn file(member: &str, path: &Path) -> Result<String, Denial> {
 
 /// A short text of a file, or why there is none: a clause.
 pub(super) fn text_file(path: &Path) -> Result<String, String> {
+    short_text(path).map_err(|error| error.to_string())
+}
+
+/// A short text of a file.
+pub(super) fn short_text(path: &Path) -> io::Result<String> {
     let mut text = Vec::new();
-    let opened = std::fs::File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut text));
-    opened.map_err(|error| error.to_string())?;
+    File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut text)?;
     if text.len() > LONGEST {
-        return Err(format!("it is longer than {LONGEST} bytes"));
+        return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }
-    String::from_utf8(text).map_err(|_| "it holds what is no text".to_owned())
+    String::from_utf8(text).map_err(|_| io::Error::other("it holds what is no text"))
 }
 
 fn json(value: &toml::Value) -> Value {

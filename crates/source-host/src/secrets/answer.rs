@@ -1,6 +1,7 @@
 //! Answers on their way to the component, when their request carried a secret or a token.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
@@ -8,12 +9,13 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::SecretValue;
 use super::capture::{Kind, Piece, pieces};
+use super::fill::Refusal;
 use super::mask::{MaskedBody, mask_headers};
 use super::scrub::Scrubber;
 use super::token::secret_part;
 use super::vault::Vault;
+use super::{SecretSource, SecretValue};
 use crate::body::whole;
 use crate::origin::Origin;
 
@@ -32,14 +34,23 @@ const NO_HEADER: &str = "withheld by the host: no header may carry this token";
 /// What was filled into one request.
 #[derive(Default)]
 pub(crate) struct Sent {
-    /// Each secret with the placeholder that stood for it.
-    pub(super) secrets: Vec<(String, SecretValue)>,
+    pub(super) secrets: Vec<Filled>,
     /// The members of the answer that are tokens.
     pub(super) captures: Vec<String>,
     /// Where those may be sent.
     pub(super) bearer_at: Vec<Origin>,
     /// Tokens that went out as `Authorization`.
     pub(super) tokens: Vec<SecretValue>,
+}
+
+/// A secret that was filled in.
+pub(super) struct Filled {
+    /// What stood for it.
+    pub(super) placeholder: String,
+    /// The field that it went into.
+    pub(super) form_field: String,
+    pub(super) value: SecretValue,
+    pub(super) source: Arc<dyn SecretSource>,
 }
 
 impl Sent {
@@ -51,18 +62,26 @@ impl Sent {
 
 impl Vault {
     /// The answer as the component gets it: tokens are swapped for placeholders, and what was sent and comes back is
-    /// taken out.
-    pub(crate) async fn receive(&self, response: Response<WasiBody>, sent: &Sent) -> Result<Response<WasiBody>, Error> {
+    /// taken out. What the service issued in place of a secret is stored before.
+    pub(crate) async fn receive(
+        &self,
+        response: Response<WasiBody>,
+        sent: &Sent,
+    ) -> Result<Response<WasiBody>, Refusal> {
         let (mut head, mut body) = response.into_parts();
         if !sent.secrets.is_empty() {
             let too_large = Error::HttpResponseBodySize(Some(LARGEST_ANSWER as u64));
-            let document = whole(body, LARGEST_ANSWER, too_large).await?;
+            let document = whole(body, LARGEST_ANSWER, too_large).await.map_err(Refusal::Failed)?;
             let mut scrubber = Scrubber::default();
-            for (placeholder, secret) in &sent.secrets {
-                scrubber.add(secret.expose(), placeholder);
+            for filled in &sent.secrets {
+                scrubber.add(filled.value.expose(), &filled.placeholder);
             }
             let coded = head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
-            let read = if coded { None } else { self.rewrite(&document, head.status, sent, &mut scrubber) };
+            let issued = if coded || !head.status.is_success() { Vec::new() } else { issued(&document, sent) };
+            for (filled, value) in issued.iter().filter(|(filled, value)| filled.value != *value) {
+                filled.source.rotated(&filled.value, value.clone()).await.map_err(Refusal::Missing)?;
+            }
+            let read = if coded { None } else { self.rewrite(&document, head.status, sent, &issued, &mut scrubber) };
             let document = match read {
                 Some(rewritten) => rewritten,
                 None if document.is_empty() => document,
@@ -96,7 +115,14 @@ impl Vault {
 
     /// The document with placeholders in place of tokens and secrets, byte for byte where it holds none; nothing where it
     /// is no JSON, or issues tokens and is no object.
-    fn rewrite(&self, document: &[u8], status: StatusCode, sent: &Sent, scrubber: &mut Scrubber) -> Option<Vec<u8>> {
+    fn rewrite(
+        &self,
+        document: &[u8],
+        status: StatusCode,
+        sent: &Sent,
+        issued: &[(&Filled, SecretValue)],
+        scrubber: &mut Scrubber,
+    ) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(document).ok()?;
         let (mark, text) = match text.strip_prefix('\u{feff}') {
             Some(rest) => ("\u{feff}", rest),
@@ -112,11 +138,12 @@ impl Vault {
         let mut shown = Vec::new();
         for piece in &pieces {
             if let Kind::Token(token) = &piece.kind {
-                let handed_out = match token.as_str() {
-                    "" => Some(String::new()),
-                    token => self.tokens().keep(token, &sent.bearer_at, &self.mint),
+                // What comes in place of a secret has the same placeholder, and is no bearer token.
+                let (handed_out, part) = match issued.iter().find(|(_, value)| value.expose() == token) {
+                    Some((filled, _)) => (Some(filled.placeholder.clone()), 0),
+                    None if token.is_empty() => (Some(String::new()), 0),
+                    None => (self.tokens().keep(token, &sent.bearer_at, &self.mint), secret_part(token)),
                 };
-                let part = secret_part(token);
                 // The token may stand in other members as well, also one that is of no use.
                 let instead = handed_out.as_deref().and_then(|handed_out| handed_out.get(part..)).unwrap_or_default();
                 scrubber.add(&token[part..], instead);
@@ -143,6 +170,18 @@ impl Vault {
         rewritten.push_str(text.get(end..)?);
         Some(rewritten.into_bytes())
     }
+}
+
+/// What an answer holds in place of secrets that were sent: the member that is named as the field that one went into.
+fn issued<'a>(document: &[u8], sent: &'a Sent) -> Vec<(&'a Filled, SecretValue)> {
+    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    let members: serde_json::Map<_, _> = serde_json::from_slice(document).unwrap_or_default();
+    let in_place = |filled: &'a Filled| {
+        let value = members.get(&filled.form_field)?.as_str().filter(|value| !value.is_empty())?;
+        Some((filled, SecretValue::new(value)))
+    };
+    let captured = sent.secrets.iter().filter(|filled| sent.captures.contains(&filled.form_field));
+    captured.filter_map(in_place).collect()
 }
 
 fn quoted(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Secrets and tokens on their way out.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, RANGE, TRANSFER_ENCODING};
@@ -9,7 +10,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::answer::Sent;
+use super::answer::{Filled, Sent};
 use super::form;
 use super::token::Found;
 use super::vault::{Use, Vault};
@@ -27,9 +28,9 @@ const LONGEST_NAME: usize = 64;
 pub(crate) enum Refusal {
     /// It would have carried a placeholder to where none belongs.
     Denied(Denial),
-    /// A secret is not there now.
+    /// A secret is not there now, or the one that came in its place could not be stored.
     Missing(Denial),
-    /// Its body broke off.
+    /// Its body, or that of its answer, broke off.
     Failed(Error),
 }
 
@@ -121,7 +122,12 @@ impl Vault {
             let planned = secret.uses.iter().find(fits).ok_or_else(place)?;
             let value = secret.source.value(url).await.map_err(Refusal::Missing)?;
             filled.extend_from_slice(&field.with(value.expose()));
-            sent.secrets.push((secret.placeholder.clone(), value));
+            sent.secrets.push(Filled {
+                placeholder: secret.placeholder.clone(),
+                form_field: planned.form_field.clone(),
+                value,
+                source: Arc::clone(&secret.source),
+            });
             sent.captures.extend_from_slice(&planned.captures);
             sent.bearer_at.extend_from_slice(&planned.bearer_at);
         }

@@ -61,6 +61,18 @@ pub trait SecretSource: Send + Sync + 'static {
     ///
     /// There is none now: why, and what to do. It is for the operator; the component learns only that there is none.
     async fn value(&self, url: &http::Uri) -> Result<SecretValue, Denial>;
+
+    /// Takes the value that the service issued in place of the one that was sent, as with each use of a refresh token
+    /// (RFC 6749, section 6). It returns once the new one outlives this process: the component sees nothing of the
+    /// answer before. A source that cannot store drops it.
+    ///
+    /// # Errors
+    ///
+    /// It was not stored: why, and what to do. The component learns only that its request failed.
+    async fn rotated(&self, sent: &SecretValue, issued: SecretValue) -> Result<(), Denial> {
+        let _: (&SecretValue, SecretValue) = (sent, issued);
+        Ok(())
+    }
 }
 
 /// A secret that does not change.

@@ -1,5 +1,7 @@
 //! A vault with two secrets between a request and its answer.
 
+use std::sync::Mutex;
+
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -18,12 +20,6 @@ fn vault() -> (Vault, [String; 2]) {
     let mut secrets = Secrets::new().unwrap();
     let placeholders = ["one", "two"]
         .map(|name| secrets.hold(format!("/{name}"), Arc::new(SecretValue::new(format!("{name}+canary ü")))));
-    let origin = |host: &str| PlannedOrigin {
-        scheme: "https".to_owned(),
-        host: host.to_owned(),
-        port: 443,
-        purpose: String::new(),
-    };
     let planned = |name: &str| SecretUse {
         pointer: format!("/{name}"),
         origin: 0,
@@ -31,16 +27,27 @@ fn vault() -> (Vault, [String; 2]) {
         captures: vec!["id_token".to_owned()],
         bearer_at: vec![1],
     };
-    let plan = AccessPlan {
+    let plan = AccessPlan { secrets: vec![planned("one"), planned("two")], ..plan() };
+    let vault = secrets.planned(&plan, &Policy::planned(&plan).unwrap()).unwrap();
+    (vault, placeholders)
+}
+
+/// A plan of two origins, for tokens and for items, that sends no secret yet.
+fn plan() -> AccessPlan {
+    let origin = |host: &str| PlannedOrigin {
+        scheme: "https".to_owned(),
+        host: host.to_owned(),
+        port: 443,
+        purpose: String::new(),
+    };
+    AccessPlan {
         origins: vec![origin("login.example"), origin("api.example")],
-        secrets: vec![planned("one"), planned("two")],
+        secrets: Vec::new(),
         identity: String::new(),
         accepts: Vec::new(),
         effective_config: "{}".to_owned(),
         notes: Vec::new(),
-    };
-    let vault = secrets.planned(&plan, &Policy::planned(&plan).unwrap()).unwrap();
-    (vault, placeholders)
+    }
 }
 
 fn body(bytes: impl Into<bytes::Bytes>) -> WasiBody {
@@ -57,6 +64,11 @@ async fn filled(vault: &Vault, request: Request<WasiBody>) -> (http::request::Pa
     let (head, body) = request.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (head, String::from_utf8(bytes.to_vec()).unwrap(), sent)
+}
+
+async fn received(vault: &Vault, answer: Response<WasiBody>, sent: &Sent) -> Response<WasiBody> {
+    let Ok(answer) = vault.receive(answer, sent).await else { panic!("it was not handed on") };
+    answer
 }
 
 #[tokio::test]
@@ -103,7 +115,7 @@ async fn the_members_that_the_plan_names_are_tokens_for_the_planned_origins() {
     let (_, _, sent) = filled(&vault, post(LOGIN, format!("one={one}"))).await;
     let answer = r#"{"id_token":"canary-1","refresh_token":"canary-2","other":"one+canary ü"}"#;
     let answer = Response::builder().header("x-echo", "one%2bcanary%20%c3%bc; canary-1").body(body(answer)).unwrap();
-    let (head, answer) = vault.receive(answer, &sent).await.unwrap().into_parts();
+    let (head, answer) = received(&vault, answer, &sent).await.into_parts();
     let answer = answer.collect().await.unwrap().to_bytes();
     let read: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(read["other"], one.as_str());
@@ -123,6 +135,81 @@ async fn the_members_that_the_plan_names_are_tokens_for_the_planned_origins() {
     }
     vault.forget_tokens();
     assert!(matches!(vault.fill(bearer(API, "Bearer")).await, Err(Refusal::Denied(_))));
+}
+
+/// A refresh token that is kept where storing may fail.
+struct Kept {
+    value: Mutex<String>,
+    stores: bool,
+}
+
+#[async_trait]
+impl SecretSource for Kept {
+    async fn value(&self, _: &http::Uri) -> Result<SecretValue, Denial> {
+        Ok(SecretValue::new(self.value.lock().unwrap().clone()))
+    }
+
+    async fn rotated(&self, sent: &SecretValue, issued: SecretValue) -> Result<(), Denial> {
+        let mut value = self.value.lock().unwrap();
+        assert_eq!(*value, sent.expose());
+        if !self.stores {
+            return Err(Denial { reason: "the disk is full".to_owned(), hint: None });
+        }
+        *value = issued.expose().to_owned();
+        Ok(())
+    }
+}
+
+fn refreshing(stores: bool) -> (Vault, String, Arc<Kept>) {
+    let kept = Arc::new(Kept { value: Mutex::new("canary-r1".to_owned()), stores });
+    let mut secrets = Secrets::new().unwrap();
+    let placeholder = secrets.hold("/refresh_token", Arc::<Kept>::clone(&kept));
+    let secret = SecretUse {
+        pointer: "/refresh_token".to_owned(),
+        origin: 0,
+        form_field: "refresh_token".to_owned(),
+        captures: Vec::new(),
+        bearer_at: vec![1],
+    };
+    let plan = AccessPlan { secrets: vec![secret], ..plan() };
+    let vault = secrets.planned(&plan, &Policy::planned(&plan).unwrap()).unwrap();
+    (vault, placeholder, kept)
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_issued_is_stored_and_has_the_placeholder_of_the_old_one() {
+    let (vault, placeholder, kept) = refreshing(true);
+    for (sent_as, issued) in [("canary-r1", "canary-r2"), ("canary-r2", "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.canary")] {
+        let (_, form, sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
+        assert_eq!(form, format!("refresh_token={sent_as}"));
+        let answer = format!("\u{feff}{{\"access_token\":\"canary-a\",\"refresh_token\":\"{issued}\",\"old\":\"{sent_as}\"}}");
+        let answer = Response::builder().header("x-echo", issued).body(body(answer)).unwrap();
+        let answer = received(&vault, answer, &sent).await;
+        assert_eq!(*kept.value.lock().unwrap(), issued);
+        assert_eq!(answer.headers()["x-echo"], placeholder);
+        let text = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let read: serde_json::Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
+        assert_eq!((&read["refresh_token"], &read["old"]), (&placeholder.clone().into(), &placeholder.clone().into()));
+        assert!(!text.contains("canary"), "{text}");
+        // It is no bearer token.
+        let bearer = Request::get(API).header(AUTHORIZATION, format!("Bearer {placeholder}")).body(body("")).unwrap();
+        assert!(matches!(vault.fill(bearer).await, Err(Refusal::Denied(_))));
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_an_answer_is_seen_whose_refresh_token_could_not_be_stored_and_errors_replace_none() {
+    let (vault, placeholder, kept) = refreshing(false);
+    let (_, _, sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
+    let answer = r#"{"access_token":"canary-a","refresh_token":"canary-r2"}"#;
+    let refused = vault.receive(Response::new(body(answer)), &sent).await;
+    assert!(matches!(refused, Err(Refusal::Missing(denial)) if denial.reason == "the disk is full"));
+    let refused = Response::builder().status(400).body(body(answer)).unwrap();
+    assert!(vault.receive(refused, &sent).await.is_ok());
+    // The same one again is nothing to store.
+    let same = Response::new(body(r#"{"access_token":"canary-a","refresh_token":"canary-r1"}"#));
+    assert!(vault.receive(same, &sent).await.is_ok());
+    assert_eq!(*kept.value.lock().unwrap(), "canary-r1");
 }
 
 #[test]

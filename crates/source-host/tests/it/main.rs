@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod authority;
 mod cli;
 mod clock;
 mod credentials;
@@ -27,6 +28,7 @@ mod pipes;
 mod process;
 mod proxy;
 mod quotas;
+mod refresh;
 mod secrets;
 mod server;
 mod service;

@@ -43,6 +43,39 @@ fn one_credential_is_required_and_two_are_told_at_both_places() {
 }
 
 #[test]
+fn a_refresh_token_may_stand_beside_one_credential_of_the_application() {
+    for kind in CredentialKind::ALL.into_iter().filter(|kind| kind.is_of_application()) {
+        let config = config(&[("refresh_token", "\"0.AXhush~Q8\""), (kind.name(), PLACEHOLDER)]);
+        assert_eq!(config.credential.kind(), CredentialKind::RefreshToken);
+        assert_eq!(config.credential.application().map(|(kind, _)| kind), Some(kind));
+        assert_eq!(config.credential.secrets().len(), 2);
+        assert!(!format!("{config:?}").contains("hush~Q8"), "{config:?}");
+    }
+    for others in [&["access_token"][..], &["certificate", "client_secret"], &["certificate", "access_token"]] {
+        let mut changes = vec![("refresh_token", PLACEHOLDER)];
+        changes.extend(others.iter().map(|name| (*name, PLACEHOLDER)));
+        let told = problems(&changes);
+        assert_eq!(told.len(), changes.len(), "{told:?}");
+        assert!(told.iter().all(|problem| problem.message.contains("is not the only credential")), "{told:?}");
+    }
+}
+
+#[test]
+fn the_password_and_the_implicit_grant_are_refused_with_the_two_flows_that_there_are() {
+    for (name, value) in [
+        ("username", "\"jay@contoso.example\""),
+        ("password", "\"Hush~Q8hush\""),
+        ("grant_type", "\"password\""),
+        ("response_type", "\"token\""),
+    ] {
+        for credential in ["-", "\"Other~hush\""] {
+            let words = ["password grant", "implicit grant", "client credentials", "authorization code", "source-host login"];
+            assert_problem(&[(name, value), ("client_secret", credential)], &format!("/{name}"), &words);
+        }
+    }
+}
+
+#[test]
 fn what_a_credential_cannot_hold_is_told_with_what_to_do() {
     let pem = "\"-----BEGIN PRIVATE KEY-----\\nush~Q8\\n-----END PRIVATE KEY-----\"";
     for (name, value, words) in [
@@ -59,6 +92,7 @@ fn what_a_credential_cannot_hold_is_told_with_what_to_do() {
         ("federated_token", "\"a.b.c.d\"", ["neither", "file"]),
         ("client_assertion", "\"a..c\"", ["neither", "three parts"]),
         ("client_assertion", "\"ush~Q8.b.c\"", ["neither", "three parts"]),
+        ("refresh_token", "\"two ush~Q8\"", ["no refresh token has", "refresh_token = { keep = \"PATH\" }"]),
         ("access_token", "\"Bearer ush~Q8\"", ["no header may carry", "without `Bearer`"]),
         ("access_token", "\"tok\u{e9}n\"", ["no header may carry", "Bearer"]),
     ] {

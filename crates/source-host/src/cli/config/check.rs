@@ -1,6 +1,6 @@
 //! From what is written to what is meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,16 @@ pub(super) fn check(raw: RawFile, folder: &Path) -> Result<Config, Vec<Problem>>
     let quotas = quotas::quotas(raw.quota, &mut problems);
     let mut names = BTreeSet::new();
     let mut sources = Vec::new();
+    let mut kept: BTreeMap<PathBuf, String> = BTreeMap::new();
     for raw in raw.source {
+        for (at, path) in raw.secrets.values().filter_map(|raw| Some((raw.span(), raw.get_ref().keep.as_ref()?))) {
+            let (path, name) = (folder.join(path), raw.name.get_ref().clone());
+            if let Some(other) = kept.insert(path.clone(), name) {
+                let what = "is where the secret of source";
+                let why = "each replaces it with every use; give each a file of its own, and log in for each";
+                problems.add(at, format!("{} {what} `{other}` is kept: {why}", path.display()));
+            }
+        }
         let (at, name) = (raw.name.span(), raw.name.get_ref().clone());
         // State files of names that differ in case alone are one file on some disks.
         if !names.insert(name.to_ascii_lowercase()) {
@@ -188,13 +197,25 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
             problems.add(at, format!("the host signs for `{member}`, and has nothing to expose; remove `expose`"));
             continue;
         }
+        if exposed && raw.keep.is_some() {
+            let what = "the service replaces it with each use, and the component cannot store it";
+            problems.add(at, format!("`{member}` is not to be exposed: {what}; remove `expose`"));
+            continue;
+        }
+        // The name that OAuth gives it.
+        if member == "refresh_token" && (raw.env.is_some() || raw.file.is_some()) {
+            let what = "is replaced by the service with each use, so that the host has to write where it is kept";
+            problems.add(at, format!("`{member}` {what}: {{ keep = \"PATH\" }}"));
+            continue;
+        }
         match entry(raw, folder) {
             Some(from) => read.push((member, SecretEntry { from, exposed })),
             None => problems.add(
                 at,
                 format!(
                     "say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}; for a certificate \
-                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own"
+                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own; for a refresh token, which \
+                     `source-host login` stores, {{ keep = \"PATH\" }}"
                 ),
             ),
         }
@@ -219,15 +240,18 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
 
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     match raw {
-        RawSecret { env: None, file: None, pem: Some(pem), key, .. } => {
+        RawSecret { env: None, file: None, keep: None, pem: Some(pem), key, .. } => {
             Some(EntryFrom::Certificate { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
+        }
+        RawSecret { env: None, file: None, keep: Some(path), pem: None, key: None, .. } => {
+            Some(EntryFrom::Rotating(folder.join(path)))
         }
         raw => secret(raw, folder).map(EntryFrom::Kept),
     }
 }
 
 pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
-    match (raw.env, raw.file, raw.pem.or(raw.key)) {
+    match (raw.env, raw.file, raw.pem.or(raw.key).or(raw.keep)) {
         (Some(name), None, None) => Some(SecretFrom::Env(name)),
         (None, Some(path), None) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
         _ => None,

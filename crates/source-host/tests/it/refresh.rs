@@ -1,0 +1,153 @@
+//! The component that is shipped, with the refresh token of a user, which is replaced with each use.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::authority::{Authority, CLIENT, TENANT, refresh_token};
+use crate::process::{terminate, wait_for};
+use crate::setup::{Setup, defender};
+
+/// A configuration of the component that is shipped, for this service.
+pub(crate) fn configure(setup: &Setup, authority: &Authority, version: &str, secrets: &str) {
+    let origin = authority.origin();
+    let path = if version == "v2" { "oauth2/v2.0/token" } else { "oauth2/token" };
+    setup.write(
+        "host.toml",
+        &format!(
+            "[[source]]\nname = \"contoso\"\ncomponent = '{}'\nallow = [\"{origin}\"]\n[source.config]\ntenant_id = \"{TENANT}\"\n\
+             client_id = \"{CLIENT}\"\napi = \"siem\"\nregion = \"eu\"\ntoken_version = \"{version}\"\npoll_interval = \"PT1S\"\n\
+             [source.config.endpoints]\ntoken = \"{origin}/{TENANT}/{path}\"\napi = \"{origin}\"\n[source.secrets]\n{secrets}\n",
+            defender().display()
+        ),
+    );
+}
+
+fn start(setup: &Setup) -> Child {
+    let said = File::options().append(true).create(true).open(setup.path("stderr")).unwrap();
+    let mut command = setup.command(&["run", "--config", "host.toml", "--out", "out.ndjson"]);
+    command.env("RUST_LOG", "trace,cranelift=off,regalloc2=off,wasmtime=off");
+    command.stderr(Stdio::from(said)).spawn().unwrap()
+}
+
+/// Notes where the file does not hold the newest refresh token when its answer is used.
+fn looking_at(file: PathBuf) -> impl Fn(&Authority) + Send + Sync {
+    move |authority| {
+        let (kept, newest) = (std::fs::read_to_string(&file).unwrap(), authority.newest());
+        if kept != format!("{newest}\n") {
+            authority.state().violations.push(format!("the file holds {kept:?} when {newest} is used"));
+        }
+    }
+}
+
+#[test]
+fn each_refresh_token_is_stored_before_its_answer_is_used_and_is_the_next_one_that_is_sent() {
+    for (version, secrets, client_secret) in [
+        ("v1", "refresh_token = { keep = \"token\" }", None),
+        ("v2", "refresh_token = { keep = \"token\" }\nclient_secret = { file = \"secret\" }", Some("canary-app+/=")),
+    ] {
+        let setup = Setup::empty();
+        let authority = Authority::start(looking_at(setup.path("token")));
+        authority.state().client_secret = client_secret;
+        configure(&setup, &authority, version, secrets);
+        setup.write("token", &refresh_token(0));
+        setup.write("secret", "canary-app+/=");
+        let mut child = start(&setup);
+        wait_for(|| authority.state().presented.len() > 3);
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", setup.read("stderr"));
+        authority.assert_all_right();
+        let presented = authority.state().presented.clone();
+        assert_eq!(presented, (0..presented.len()).map(refresh_token).collect::<Vec<_>>());
+        let shown = setup.read("stderr") + &setup.read("state/contoso.json");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+#[test]
+fn a_refresh_token_outlives_a_kill_between_its_answer_and_its_use() {
+    let setup = Setup::empty();
+    // The API never answers while a run is to be killed.
+    let (used, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counted, over, looks) = (Arc::clone(&used), Arc::clone(&is_over), looking_at(setup.path("token")));
+    let authority = Authority::start(move |authority| {
+        looks(authority);
+        counted.fetch_add(1, Ordering::SeqCst);
+        while !over.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    configure(&setup, &authority, "v1", "refresh_token = { keep = \"token\" }");
+    setup.write("token", &refresh_token(0));
+    let kills = 6;
+    for kill in 0..kills {
+        let mut child = start(&setup);
+        wait_for(|| used.load(Ordering::SeqCst) > kill);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(setup.read("token"), refresh_token(kill + 1) + "\n");
+    }
+    is_over.store(true, Ordering::SeqCst);
+    setup.once(&["--out", "out.ndjson"]).succeeded();
+    authority.assert_all_right();
+    let presented = authority.state().presented.clone();
+    assert_eq!(presented[..=kills], (0..=kills).map(refresh_token).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_kill_at_any_moment_around_the_answer_leaves_one_whole_refresh_token() {
+    let setup = Setup::empty();
+    let authority = Authority::start(|_| ());
+    configure(&setup, &authority, "v1", "refresh_token = { keep = \"token\" }");
+    setup.write("token", &refresh_token(0));
+    for kill in 0..24 {
+        let before = authority.state().issued;
+        let mut child = start(&setup);
+        wait_for_fast(|| authority.state().issued > before);
+        // From before the answer has arrived to after it was used.
+        std::thread::sleep(Duration::from_micros(kill * 150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (kept, issued) = (setup.read("token"), authority.state().issued);
+        let whole = [issued, issued - 1].map(refresh_token);
+        assert!(whole.iter().any(|token| kept.trim_end() == token), "kill {kill}: {kept:?} of {whole:?}");
+    }
+    setup.once(&["--out", "out.ndjson"]).succeeded();
+    authority.assert_all_right();
+}
+
+/// As often as the machine can.
+fn wait_for_fast(condition: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(std::time::Instant::now() < end, "that did not come about in 20 seconds");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn whoever_has_not_logged_in_yet_is_told_how_and_a_token_that_is_refused_ends_the_source() {
+    let setup = Setup::empty();
+    let authority = Authority::start(|_| ());
+    configure(&setup, &authority, "v2", "refresh_token = { keep = \"token\" }");
+    setup.once(&[]).failed(2, &["`refresh_token`: there is none in", "source-host login --config FILE --source contoso"]);
+    setup.write("token", "0.canary-revoked");
+    setup.once(&[]).failed(3, &["AADSTS70008", "Log in again", "`source-host login`"]);
+    assert_eq!(setup.read("token"), "0.canary-revoked");
+    for (secrets, words) in [
+        ("refresh_token = { file = \"token\" }", "host.toml:15: `refresh_token` is replaced by the service with each use"),
+        ("refresh_token = { keep = \"token\", expose = true }", "host.toml:15: `refresh_token` is not to be exposed"),
+        ("refresh_token = { keep = \"token\", env = \"X\" }", "host.toml:15: `refresh_token` is replaced"),
+        ("client_secret = { keep = \"a\", file = \"b\" }", "host.toml:15: say where `client_secret` comes from"),
+    ] {
+        configure(&setup, &authority, "v2", secrets);
+        setup.once(&[]).failed(2, &[words]);
+    }
+    configure(&setup, &authority, "v2", "refresh_token = { keep = \"token\" }");
+    let twice = setup.read("host.toml");
+    setup.write("host.toml", &(twice.clone() + &twice.replace("\"contoso\"", "\"fabrikam\"")));
+    setup.once(&[]).failed(2, &["is where the secret of source `contoso` is kept", "a file of its own"]);
+}
