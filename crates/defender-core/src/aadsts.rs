@@ -1,7 +1,8 @@
 //! The error codes of Microsoft Entra ID: what each means and who does something about it.
 //!
-//! `docs/errors.md` has a section for every code. Source: Microsoft Learn, "Microsoft Entra authentication and
-//! authorization error codes", and bodies of the service.
+//! `docs/errors.md` has a section for every code. Sources: Microsoft Learn, "Microsoft Entra authentication and
+//! authorization error codes" and, for assertions (700021, 700023), "Troubleshoot service principal authentication"; messages
+//! of the service (700024, 700030, 700211 to 700213, 700222).
 
 /// One code of the catalogue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,11 +54,14 @@ const CHECK_CLOUD: &str = "Set `cloud` to the one that the tenant lives in.";
 const CHECK_TENANT: &str = "Copy the 'Directory (tenant) ID' from the app registration's overview into `tenant_id`.";
 const CHECK_FEDERATED: &str = "Compare issuer, subject and audience under 'Federated credentials' of the app \
     registration; a new one takes some minutes.";
-const LOG_IN_AGAIN: &str = "Log in again and store the new refresh token.";
+const CONSENT: &str = "Have an administrator grant consent under 'API permissions' of the app registration.";
+const LOG_IN_AGAIN: &str = "Log in again: with source-host, `source-host login` stores the new refresh token.";
 const NEW_SECRET: &str =
     "Create a client secret under 'Certificates & secrets' of the app registration and store its value.";
 const NO_SECRET: &str = "Check that `client_secret` is not empty and reaches the source whole.";
 const REPORT: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
+const SIGN_IN_LOGS: &str =
+    "Have an administrator look up the sign-in in the tenant's sign-in logs and exempt the application.";
 const WAIT: &str = "Nothing to do: it is asked again later.";
 
 const fn entry(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -> Entry {
@@ -75,10 +79,16 @@ pub const CATALOGUE: &[Entry] = &[
         "Make a new assertion, or check that the host's clock is right and that the file holds a token that has not expired.",
     ),
     entry(
+        50020,
+        Kind::Credential,
+        "the user belongs to another directory",
+        "Log in as a user of this tenant, or have an administrator invite this one as a guest.",
+    ),
+    entry(
         50027,
         Kind::Credential,
-        "the assertion is malformed, or lacks a claim",
-        "Check that the host fills in the placeholder, and that what it sends is one whole JWT.",
+        "the assertion is no valid JWT: its form, a claim, its issuer, audience or time is wrong",
+        "Check that the host fills in the placeholder, and that what it sends is one whole JWT that has not expired.",
     ),
     entry(50033, Kind::Transient, "the service has a passing error", WAIT),
     entry(
@@ -93,8 +103,20 @@ pub const CATALOGUE: &[Entry] = &[
         "the token endpoint's host is not a known authority",
         "Correct `endpoints.token`, or leave it out to use the one of `cloud`.",
     ),
+    entry(
+        50057,
+        Kind::Credential,
+        "the account of the user is disabled",
+        "Have an administrator enable the account, or log in as another user.",
+    ),
     entry(50076, Kind::Credential, "the user has to pass multi-factor authentication", LOG_IN_AGAIN),
     entry(50079, Kind::Credential, "the user has to enrol for multi-factor authentication", LOG_IN_AGAIN),
+    entry(
+        50105,
+        Kind::Permission,
+        "the user is not assigned to the application",
+        "Have an administrator assign the user under 'Enterprise applications', 'Users and groups'.",
+    ),
     entry(50173, Kind::Credential, "the refresh token was revoked", LOG_IN_AGAIN),
     entry(
         50194,
@@ -108,18 +130,17 @@ pub const CATALOGUE: &[Entry] = &[
         "the service counts the same request too often and takes it for a loop",
         "Wait; then look for other programs that ask for tokens with this `client_id`.",
     ),
+    entry(53000, Kind::Permission, "a conditional access policy wants a compliant device", SIGN_IN_LOGS),
     entry(
-        53003,
+        53001,
         Kind::Permission,
-        "a conditional access policy blocks the token",
-        "Have an administrator look up the sign-in in the tenant's sign-in logs and exempt the application.",
+        "a conditional access policy wants a device that has joined the domain",
+        SIGN_IN_LOGS,
     ),
-    entry(
-        65001,
-        Kind::Permission,
-        "nobody has consented to what the application asks for",
-        "Have an administrator grant consent under 'API permissions' of the app registration.",
-    ),
+    entry(53003, Kind::Permission, "a conditional access policy blocks the token", SIGN_IN_LOGS),
+    entry(65001, Kind::Permission, "nobody has consented to what the application asks for", CONSENT),
+    entry(65004, Kind::Permission, "the user declined what the application asks for", "Log in again, and accept it."),
+    entry(70000, Kind::Credential, "the refresh token is not valid", LOG_IN_AGAIN),
     entry(70001, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
     entry(70002, Kind::ClientSecret, "the credential is not valid", NEW_SECRET),
     entry(70008, Kind::Credential, "the refresh token has expired", LOG_IN_AGAIN),
@@ -133,6 +154,7 @@ pub const CATALOGUE: &[Entry] = &[
         "no federated credential of the application matches the issuer and subject of the assertion",
         CHECK_FEDERATED,
     ),
+    entry(70043, Kind::Credential, "a policy on how often to sign in has ended the refresh token", LOG_IN_AGAIN),
     entry(
         90002,
         TENANT,
@@ -146,7 +168,20 @@ pub const CATALOGUE: &[Entry] = &[
     entry(90033, Kind::Transient, "the service has a passing error", WAIT),
     entry(90038, CLOUD, "the tenant lives in another cloud", CHECK_CLOUD),
     entry(90055, Kind::Transient, "the tenant sends too many requests", WAIT),
+    entry(90094, Kind::Permission, "only an administrator may consent to what the application asks for", CONSENT),
     entry(500011, AUDIENCE, "the tenant has no service principal for the audience", CHECK_AUDIENCE),
+    entry(
+        650052,
+        Kind::Permission,
+        "the organization has not enabled the service that the token is for",
+        "Have an administrator check the licences for Defender, and that `endpoints.audience` is the API of this tenant.",
+    ),
+    entry(
+        650057,
+        Kind::Permission,
+        "the app registration does not list the audience among its permissions",
+        "Add a permission of the API under 'API permissions' of the app registration, and have an administrator consent.",
+    ),
     entry(700016, CLIENT, "the application is not in this tenant", CHECK_CLIENT),
     entry(
         700021,
@@ -170,7 +205,8 @@ pub const CATALOGUE: &[Entry] = &[
         700025,
         Kind::Credential,
         "the application is a public client, which has no credential",
-        "Set 'Allow public client flows' to 'No' under 'Authentication' of the app registration, or check `client_id`.",
+        "Beside a refresh token take the credential of the application out; else set 'Allow public client flows' to 'No' \
+         under 'Authentication' of the app registration, or check `client_id`.",
     ),
     entry(
         700027,
@@ -181,10 +217,16 @@ pub const CATALOGUE: &[Entry] = &[
     entry(
         700030,
         Kind::Credential,
-        "the subject of the certificate is not authorized",
-        "Use a certificate with a subject name that the app registration lists, or upload this one there.",
+        "the subject of the certificate is not authorized, or its issuer is of another cloud",
+        "Upload this certificate to the app registration, or use one with a subject name that is listed there; check `cloud`.",
     ),
     entry(700082, Kind::Credential, "the refresh token was not used for 90 days and has expired", LOG_IN_AGAIN),
+    entry(
+        700084,
+        Kind::Credential,
+        "the refresh token was issued to a single-page application, and has ended with its fixed life",
+        "Register the redirect URI under 'Mobile and desktop applications' instead, and log in again.",
+    ),
     entry(
         700211,
         Kind::Credential,
@@ -202,6 +244,12 @@ pub const CATALOGUE: &[Entry] = &[
         Kind::Credential,
         "no federated credential of the application has the subject of the assertion",
         CHECK_FEDERATED,
+    ),
+    entry(
+        700222,
+        Kind::Credential,
+        "a token of Microsoft Entra ID itself is no federated credential",
+        "Give the token of an issuer outside Microsoft Entra ID, or let the host fetch one by a managed identity.",
     ),
     entry(900023, TENANT, "the tenant is neither a GUID nor a domain name", CHECK_TENANT),
     entry(900144, Kind::Request, "a field of the request is missing", REPORT),

@@ -355,9 +355,8 @@ const fn texts(name: &'static str, need: Need, about: &'static str, example: &'s
 }
 
 /// Members that a later version knows, and what to do until then.
-pub(super) static LATER: &[(&str, &str)] = &[
-    ("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes."),
-];
+pub(super) static LATER: &[(&str, &str)] =
+    &[("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes.")];
 
 /// Members that would choose a flow, and whether their values are secret. The password grant hands a user's password to this
 /// program and fails where more than it is asked for; the implicit grant puts tokens into URLs and has no refresh token.

@@ -24,7 +24,9 @@ pub fn token_request(config: &Config) -> Request {
     let refresh_token = config.credential.refresh_token();
     let (target, value) = match config.token_version {
         TokenVersion::V1 => ("resource", config.audience.clone()),
-        TokenVersion::V2 if refresh_token.is_some() => ("scope", format!("{}/.default offline_access", config.audience)),
+        TokenVersion::V2 if refresh_token.is_some() => {
+            ("scope", format!("{}/.default offline_access", config.audience))
+        }
         TokenVersion::V2 => ("scope", format!("{}/.default", config.audience)),
     };
     let application = config.credential.application();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use source_host::{AccessPlan, Budget, Component, Limits, Policy, SecretValue, Transport, Vault};
 
-use super::config::{Config, EntryFrom};
+use super::config::{Config, EntryFrom, SourceTable};
 use super::open::{Components, Reviewed, network, review};
 use super::report::Report;
 use super::rotating::Rotating;
@@ -66,6 +66,22 @@ impl From<Report> for ConfigError {
     }
 }
 
+/// The source of this name, or the only one.
+pub(crate) fn named<'a>(config: &'a Config, file: &Path, name: Option<&str>) -> Result<&'a SourceTable, Report> {
+    let names: Vec<&str> = config.sources.iter().map(|table| table.name.as_str()).collect();
+    match (name, &config.sources[..]) {
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            let hint = format!("name one with --source: {}", names.join(", "));
+            Err(Report::wrong(format!("{} holds {} sources", file.display(), names.len())).hint(hint))
+        }
+        (Some(name), tables) => tables.iter().find(|table| table.name == name).ok_or_else(|| {
+            Report::wrong(format!("{} holds no source `{name}`", file.display()))
+                .hint(format!("there are {}", names.join(", ")))
+        }),
+    }
+}
+
 /// Reads a configuration file of `source-host run`, takes the source with this name, or the only one, and plans it. Its
 /// secrets are read, and nothing is sent.
 ///
@@ -75,18 +91,7 @@ impl From<Report> for ConfigError {
 /// named.
 pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSource, ConfigError> {
     let config = Config::load(file)?;
-    let names: Vec<&str> = config.sources.iter().map(|table| table.name.as_str()).collect();
-    let table = match (name, &config.sources[..]) {
-        (None, [only]) => only,
-        (None, _) => {
-            let hint = format!("name one with --source: {}", names.join(", "));
-            return Err(Report::wrong(format!("{} holds {} sources", file.display(), names.len())).hint(hint).into());
-        }
-        (Some(name), tables) => tables.iter().find(|table| table.name == name).ok_or_else(|| {
-            Report::wrong(format!("{} holds no source `{name}`", file.display()))
-                .hint(format!("there are {}", names.join(", ")))
-        })?,
-    };
+    let table = named(&config, file, name)?;
     let network = network(&config)?;
     let mut components = Components::new(config.host.cache.clone())?;
     let Reviewed { component, json, plan, policy, vault } = review(table, &config, &mut components).await?;

@@ -8,6 +8,7 @@ mod describe;
 mod duration;
 mod lineage;
 mod listen;
+mod login;
 mod open;
 mod output;
 mod plan;
@@ -62,6 +63,10 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgument,
     },
+    /// Log a user in, once, and keep the refresh token: authorization code with PKCE, or a device code.
+    ///
+    /// Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 the login was refused.
+    Login(login::LoginArguments),
     /// Show origins, identity and effective configuration, without any network.
     Plan {
         #[command(flatten)]
@@ -127,6 +132,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Check { config } => check::check(&config.path).await,
+            Command::Login(arguments) => login::login(arguments).await,
             Command::Plan { config } => plan::plan(&config.path).await,
             Command::State(command) => state::state(command).await,
             Command::Describe { component } => describe::describe(component).await,

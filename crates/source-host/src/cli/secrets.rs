@@ -69,6 +69,34 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
     Ok((Value::Object(members).to_string(), secrets))
 }
 
+/// What stands at this pointer of the configuration, whether it is written out or kept elsewhere; none where there is
+/// nothing.
+pub(super) fn source_of(source: &SourceTable, at: &str) -> Result<Option<Arc<dyn SecretSource>>, Report> {
+    let mut written = members(source);
+    for (member, entry) in &source.secrets {
+        // Who signs may come from an exposed member.
+        if let EntryFrom::Kept(from) = &entry.from
+            && (entry.exposed || pointer(member) == at)
+        {
+            let (kept, value) = kept(member, from)?;
+            if pointer(member) == at {
+                return Ok(Some(kept));
+            }
+            written.insert(member.clone(), Value::String(value));
+        }
+    }
+    match source.secrets.iter().find(|(member, _)| pointer(member) == at) {
+        Some((member, entry)) if let EntryFrom::Certificate { pem, key } = &entry.from => {
+            let (member, pem, key) = (member.clone(), pem.clone(), key.clone());
+            Ok(Some(Arc::new(Certificate { pem, key, client_id: client_id(&written, &member)?, member })))
+        }
+        _ => {
+            let literal = Value::Object(written).pointer(at).and_then(Value::as_str).map(SecretValue::new);
+            Ok(literal.map(|value| Arc::new(value) as Arc<dyn SecretSource>))
+        }
+    }
+}
+
 /// Who signs: in small letters, as the token request has it.
 fn client_id(members: &Map<String, Value>, member: &str) -> Result<String, Report> {
     let written = members.get("client_id").and_then(Value::as_str);

@@ -182,7 +182,8 @@ async fn a_refresh_token_that_was_issued_is_stored_and_has_the_placeholder_of_th
     for (sent_as, issued) in [("canary-r1", "canary-r2"), ("canary-r2", "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.canary")] {
         let (_, form, sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
         assert_eq!(form, format!("refresh_token={sent_as}"));
-        let answer = format!("\u{feff}{{\"access_token\":\"canary-a\",\"refresh_token\":\"{issued}\",\"old\":\"{sent_as}\"}}");
+        let answer =
+            format!("\u{feff}{{\"access_token\":\"canary-a\",\"refresh_token\":\"{issued}\",\"old\":\"{sent_as}\"}}");
         let answer = Response::builder().header("x-echo", issued).body(body(answer)).unwrap();
         let answer = received(&vault, answer, &sent).await;
         assert_eq!(*kept.value.lock().unwrap(), issued);

@@ -145,13 +145,10 @@ impl Authority {
         let is_right = match value("grant_type").as_str() {
             "refresh_token" => {
                 let token = value("refresh_token");
-                // The one before the newest is good until the newest was used.
-                let is_known = token == refresh_token(state.issued)
-                    || (state.issued > 0
-                        && token == refresh_token(state.issued - 1)
-                        && !state.presented.contains(&refresh_token(state.issued)));
+                // One is good until one that was issued after it has been used.
+                let is_good = state.good().any(|good| good == token);
                 state.presented.push(token);
-                is_known
+                is_good
             }
             "authorization_code" => {
                 fields += 2;
@@ -182,6 +179,15 @@ impl Authority {
     }
 }
 
+impl State {
+    /// The refresh tokens that are taken now.
+    pub(crate) fn good(&self) -> impl Iterator<Item = String> {
+        let is_used = |number: &usize| self.presented.contains(&refresh_token(*number));
+        let last_used = (0..=self.issued).rev().find(is_used).unwrap_or_default();
+        (last_used..=self.issued).map(refresh_token)
+    }
+}
+
 /// The refresh token of this number. Those of Microsoft have dots as well.
 pub(crate) fn refresh_token(number: usize) -> String {
     format!("0.canary-refresh+{number}/")
@@ -202,5 +208,8 @@ fn text(request: &Request) -> String {
 
 fn form(text: &str) -> Form {
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decoded(name), decoded(value))).collect()
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }

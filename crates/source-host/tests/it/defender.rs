@@ -8,10 +8,37 @@ use source_host::{Budget, Failure, NextPoll, Position, SecretValue, Secrets, Sys
 use crate::issuer::{CLAIMS, ENCODED_SECRET, OPAQUE, SIGNATURE};
 use crate::memory::Memories;
 use crate::server::SECRET;
-use crate::service::{Detection, Service, source};
+use crate::service::{Detection, Service, source, token};
 use crate::setup::defender;
 
 const BUDGET: Budget = Budget { max_events: 100, max_bytes: 1 << 20, max_requests: 10, max_duration: 10_000_000_000 };
+
+#[tokio::test]
+async fn no_refresh_token_is_ever_in_the_memory_of_the_component_that_is_shipped() {
+    // The one that is sent, and the one that comes in its place.
+    for (literal, expected) in [(true, true), (false, false)] {
+        let memories = Memories::default();
+        let component = memories.component_of(&defender());
+        let clock = Arc::new(SystemClock::default());
+        let answer = token("a.b.c").replace('}', r#","refresh_token":"0.canary-next"}"#);
+        let service = Service::answering(Arc::<SystemClock>::clone(&clock), answer, Vec::new());
+        let mut secrets = Secrets::new().unwrap();
+        let refresh_token = if literal {
+            "0.canary-first".to_owned()
+        } else {
+            secrets.hold("/refresh_token", Arc::new(SecretValue::new("0.canary-first")))
+        };
+        let more = format!(r#","refresh_token":"{refresh_token}""#);
+        let (mut source, _) = source(&component, &service, clock, secrets, "of-the-application", &more).await;
+        source.poll(&Position::Resume(None), &BUDGET).await.unwrap().unwrap();
+        let form = &service.requests()[0].body;
+        let sent = "client_secret=of-the-application&refresh_token=0.canary-first&grant_type=refresh_token";
+        assert!(form.ends_with(sent), "{form}");
+        for canary in ["0.canary-first", "0.canary-next"] {
+            assert_eq!(memories.hold(canary), expected, "{canary}");
+        }
+    }
+}
 
 #[tokio::test]
 async fn neither_secret_nor_token_is_ever_in_the_memory_of_the_component_that_is_shipped() {

@@ -19,6 +19,7 @@ mod kills;
 mod library;
 mod live;
 mod loading;
+mod login;
 mod memory;
 mod misbehaviour;
 mod network;

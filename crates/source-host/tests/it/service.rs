@@ -67,7 +67,7 @@ pub(crate) fn token(token: &str) -> String {
 /// The service in memory, on a clock of its own.
 pub(crate) struct Service {
     clock: Arc<dyn Clock>,
-    token: String,
+    token_answer: String,
     detections: Vec<Detection>,
     /// What was sent to each of its paths, with what it was authorized by.
     requests: Mutex<Vec<Sent>>,
@@ -82,7 +82,12 @@ pub(crate) struct Sent {
 
 impl Service {
     pub(crate) fn new(clock: Arc<dyn Clock>, token: &str, detections: Vec<Detection>) -> Arc<Self> {
-        Arc::new(Self { clock, token: token.to_owned(), detections, requests: Mutex::default() })
+        Self::answering(clock, self::token(token), detections)
+    }
+
+    /// One whose token endpoint answers so.
+    pub(crate) fn answering(clock: Arc<dyn Clock>, token_answer: String, detections: Vec<Detection>) -> Arc<Self> {
+        Arc::new(Self { clock, token_answer, detections, requests: Mutex::default() })
     }
 
     pub(crate) fn requests(&self) -> Vec<Sent> {
@@ -99,7 +104,7 @@ impl Transport for Service {
         self.requests.lock().unwrap().push(Sent { authorization, body });
         let now = self.clock.wall();
         let text = match head.uri.path() {
-            "/token" => token(&self.token),
+            "/token" => self.token_answer.clone(),
             _ => answer(&self.detections, &head.uri, now),
         };
         let date = DateTime::from_timestamp(i64::try_from(now.as_secs()).unwrap(), 0).unwrap();

@@ -69,7 +69,8 @@ fn the_password_and_the_implicit_grant_are_refused_with_the_two_flows_that_there
         ("response_type", "\"token\""),
     ] {
         for credential in ["-", "\"Other~hush\""] {
-            let words = ["password grant", "implicit grant", "client credentials", "authorization code", "source-host login"];
+            let words =
+                ["password grant", "implicit grant", "client credentials", "authorization code", "source-host login"];
             assert_problem(&[(name, value), ("client_secret", credential)], &format!("/{name}"), &words);
         }
     }

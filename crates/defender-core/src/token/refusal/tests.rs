@@ -102,6 +102,17 @@ fn nobody_without_a_client_secret_is_told_to_renew_one() {
 }
 
 #[test]
+fn what_proves_the_application_beside_a_refresh_token_is_not_shown_either() {
+    let credential =
+        Credential::new(CredentialKind::RefreshToken, "0.hush~Q8").beside(CredentialKind::ClientSecret, CANARY);
+    let config = Config { credential, ..config() };
+    let body = format!(r#"{{"error":"invalid_client","error_description":"AADSTS7000215: No: {CANARY}, 0.hush~Q8"}}"#);
+    let failure = format!("{:?}", refused_of(&config, 401, &[], &body));
+    assert!(!failure.contains(CANARY) && !failure.contains("hush~Q8"), "{failure}");
+    assert!(failure.contains("Store the secret's value"), "{failure}");
+}
+
+#[test]
 fn a_wrong_value_of_the_configuration_is_named_by_its_pointer() {
     for (code, pointer) in [
         (90002, "/tenant_id"),

@@ -1,0 +1,233 @@
+//! Who issues the tokens of a source: its endpoints, what they are asked for, and what they answer.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+use source_host::{HttpError, SecretSource, SecretValue, Source, Timeouts, Transport};
+
+use super::super::config::{Config, SourceTable};
+use super::super::open::{Components, Network, grants};
+use super::super::report::Report;
+use super::super::secrets::{config_without_secrets, source_of};
+use super::{REFRESH_TOKEN, no_refresh_token};
+use crate::secrets::Scrubber;
+
+/// The largest answer, in bytes.
+const LARGEST_ANSWER: usize = 256 << 10;
+
+/// So much of what a server says is shown, in characters.
+const LONGEST_REASON: usize = 300;
+
+/// What a query and a form carry as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What stands before an assertion. Source: RFC 7523, section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The endpoints of one source.
+pub(super) struct Authority {
+    /// The JSON Pointer of the member that the refresh token is for.
+    pub(super) pointer: String,
+    pub(super) client_id: String,
+    /// What the tokens are for: `resource` of version 1 and its value, or `scope` of version 2.
+    pub(super) target: (&'static str, String),
+    /// The URL of the token endpoint up to its last slash, which its neighbours begin with.
+    base: String,
+    /// What proves an application that is no public client, by the field that it goes into.
+    proof: Vec<(String, Arc<dyn SecretSource>)>,
+    transport: Arc<dyn Transport>,
+    timeouts: Timeouts,
+}
+
+/// What came of a request for tokens.
+pub(super) enum Answer {
+    /// The refresh token.
+    Tokens(SecretValue),
+    /// The word of `error`, and what the server says of it.
+    Refused { error: String, reason: String },
+    /// None came, or none that means anything: a clause.
+    Silence(String),
+}
+
+impl Authority {
+    /// Works out whom the configuration of a source sends to the refresh token, without a token.
+    pub(super) async fn of(
+        table: &SourceTable,
+        config: &Config,
+        components: &mut Components,
+        network: &Network,
+    ) -> Result<Self, Report> {
+        let component = components.load(table.component.as_deref())?;
+        let json = config_without_secrets(table);
+        let (plan, policy) = Source::review(&component, &json, &grants(table), &config.host.limits).await?;
+        let secret = plan.secrets.iter().find(|secret| secret.form_field == REFRESH_TOKEN);
+        let secret = secret.ok_or_else(|| no_refresh_token(&table.name))?;
+        let effective: Value = serde_json::from_str(&plan.effective_config).unwrap_or_default();
+        let text = |at: &str| {
+            let value = effective.pointer(at).and_then(Value::as_str).map(str::to_owned);
+            value.ok_or_else(|| {
+                Report::failed(format!("the component does not say `{at}` in its effective configuration"))
+                    .hint("this login is for components that say whom a user signs in to, as defender-source does")
+            })
+        };
+        let (token, audience) = (text("/endpoints/token")?, text("/endpoints/audience")?);
+        let target = match text("/token_version")?.as_str() {
+            "v1" => ("resource", audience),
+            _ => ("scope", format!("{audience}/.default offline_access")),
+        };
+        let base = token.strip_suffix("token").filter(|base| base.ends_with('/')).ok_or_else(|| {
+            Report::wrong(format!("the token endpoint {token} does not end in /token"))
+                .hint("the addresses to log in at stand beside it: leave `endpoints.token` out, or correct it")
+        })?;
+        let url: Uri = token.parse().map_err(|error| Report::wrong("the token endpoint is no URL").because(error))?;
+        policy.check(&url)?;
+        let mut proof = Vec::new();
+        for other in plan.secrets.iter().filter(|other| other.form_field != REFRESH_TOKEN) {
+            let source = source_of(table, &other.pointer)?;
+            proof.extend(source.map(|source| (other.form_field.clone(), source)));
+        }
+        Ok(Self {
+            pointer: secret.pointer.clone(),
+            client_id: text("/client_id")?,
+            target,
+            base: base.to_owned(),
+            proof,
+            transport: Arc::<source_host::LiveTransport>::clone(&network.transport),
+            timeouts: config.host.limits.timeouts,
+        })
+    }
+
+    /// Whether the endpoints are those of version 1.
+    pub(super) fn is_v1(&self) -> bool {
+        self.target.0 == "resource"
+    }
+
+    /// The URL of a neighbour of the token endpoint, with a query.
+    pub(super) fn url(&self, neighbour: &str, query: &[(&str, &str)]) -> String {
+        format!("{}{neighbour}?{}", self.base, encoded(query))
+    }
+
+    /// Asks for tokens, in the name of the application, with what a person granted it.
+    pub(super) async fn redeem(&self, grant: &[(&str, &str)]) -> Result<Answer, Report> {
+        let mut fields = vec![("client_id", self.client_id.clone()), (self.target.0, self.target.1.clone())];
+        let mut scrubber = Scrubber::default();
+        let url = format!("{}token", self.base);
+        let uri: Uri = url.parse().map_err(|error| Report::wrong("the token endpoint is no URL").because(error))?;
+        for (field, source) in &self.proof {
+            let value = source.value(&uri).await?;
+            scrubber.add(value.expose(), "***");
+            if field == "client_assertion" {
+                fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+            }
+            fields.push((field, value.expose().to_owned()));
+        }
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (*name, value.as_str())).chain(grant.iter().copied()).collect();
+        for (_, value) in grant {
+            scrubber.add(value, "***");
+        }
+        let (status, answer) = match self.post(&url, &fields).await {
+            Ok(answered) => answered,
+            Err(error) => return Ok(Answer::Silence(format!("there was no answer: {error}"))),
+        };
+        if status.is_success()
+            && let Some(token) = answer.get(REFRESH_TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty())
+        {
+            return Ok(Answer::Tokens(SecretValue::new(token)));
+        }
+        Ok(self.refusal(status, &answer, &scrubber))
+    }
+
+    /// Asks for a code that a person types elsewhere.
+    pub(super) async fn device_code(&self) -> Result<Map<String, Value>, Report> {
+        let fields = [("client_id", self.client_id.as_str()), (self.target.0, self.target.1.as_str())];
+        let url = format!("{}devicecode", self.base);
+        let asked = "no device code came";
+        let (status, answer) = self
+            .post(&url, &fields)
+            .await
+            .map_err(|error| Report::failed(asked).because(error).hint("check the network, and `endpoints.token`"))?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        match self.refusal(status, &answer, &Scrubber::default()) {
+            Answer::Refused { error, reason } => Err(refused(asked, &error, &reason)),
+            Answer::Silence(why) => Err(Report::failed(asked).because(why).hint("check `endpoints.token`")),
+            Answer::Tokens(_) => Err(Report::failed(asked)),
+        }
+    }
+
+    fn refusal(&self, status: StatusCode, answer: &Map<String, Value>, scrubber: &Scrubber) -> Answer {
+        let text = |name: &str| answer.get(name).and_then(Value::as_str);
+        let Some(error) = text("error") else {
+            let what = if status.is_success() { "holds no refresh token" } else { "says nothing that is known" };
+            return Answer::Silence(format!("the answer of {} (HTTP {}) {what}", self.base, status.as_u16()));
+        };
+        let reason = text("error_description").unwrap_or_default();
+        let scrubbed = scrubber.bytes(reason.as_bytes());
+        let reason = scrubbed.map_or_else(|| reason.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Answer::Refused { error: one_line(error), reason: one_line(&reason) }
+    }
+
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<(StatusCode, Map<String, Value>), HttpError> {
+        let form = encoded(fields);
+        let request = Request::post(url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_LENGTH, form.len())
+            .body(Full::from(form).map_err(|never| match never {}).boxed_unsync())
+            .map_err(|_| HttpError::HttpRequestUriInvalid)?;
+        let patience = self.timeouts.connect.saturating_add(self.timeouts.first_byte);
+        let asked = tokio::time::timeout(patience, self.transport.send(request, self.timeouts));
+        let answer = asked.await.map_err(|_| HttpError::ConnectionReadTimeout)??;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect();
+        let body = tokio::time::timeout(self.timeouts.between_bytes, body);
+        let body = body.await.map_err(|_| HttpError::ConnectionReadTimeout)?;
+        let body = body.map_err(|_| HttpError::HttpResponseBodySize(None))?.to_bytes();
+        // A page of a proxy is an answer as well, without members.
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+}
+
+/// What a person is told of a refusal, with where to read on.
+pub(super) fn refused(what: &str, error: &str, reason: &str) -> Report {
+    let report = Report::refused(what).because(format!("{error}: {reason}").trim_end_matches(": "));
+    let code = reason.strip_prefix("AADSTS").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    match (error, code.flatten().filter(|code| !code.is_empty())) {
+        ("access_denied" | "authorization_declined" | "consent_required", _) => report.hint(
+            "a person said no, or may not consent: have an administrator grant consent under 'API permissions' of the app \
+             registration, and log in again",
+        ),
+        ("expired_token" | "code_expired", _) => report.hint("the code was not used in time: begin again"),
+        ("invalid_client" | "unauthorized_client", _) => report.hint(
+            "check `client_id`; an application that is no public client needs its `client_secret` or `certificate` beside \
+             `refresh_token`, any other 'Allow public client flows' under 'Authentication' of the app registration",
+        ),
+        (_, Some(code)) => report.hint(format!(
+            "docs/errors.md has a section on AADSTS{code}, or https://login.microsoftonline.com/error?code={code}"
+        )),
+        _ => report.hint("compare `tenant_id`, `client_id` and `endpoints` with the app registration"),
+    }
+}
+
+fn encoded(fields: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let separator = if text.is_empty() { "" } else { "&" };
+        // A `String` takes everything.
+        let _ = write!(text, "{separator}{name}={}", utf8_percent_encode(value, ESCAPED));
+    }
+    text
+}
+
+/// What a server says, short and on one line.
+pub(super) fn one_line(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
+    line.trim().to_owned()
+}

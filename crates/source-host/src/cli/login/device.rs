@@ -1,0 +1,66 @@
+//! The device code: a person types it in a browser anywhere, and this program asks until that is done.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use source_host::SecretValue;
+use tokio::time::{Instant, sleep};
+
+use super::super::print;
+use super::super::report::Report;
+use super::authority::{Answer, Authority, one_line, refused};
+
+/// Between two questions, where the server says nothing, and what is added where it is asked too often. Source: RFC 8628,
+/// sections 3.2 and 3.5.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest interval that is believed.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a code lives, where the server says nothing.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+pub(super) async fn log_in(authority: &Authority) -> Result<SecretValue, Report> {
+    let asked = authority.device_code().await?;
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    // Version 1 of the endpoint calls it a URL.
+    let address = text("verification_uri").or_else(|| text("verification_url"));
+    let (Some(device_code), Some(user_code), Some(address)) = (text("device_code"), text("user_code"), address) else {
+        return Err(Report::failed("the device code came without what a person needs of it")
+            .hint("check `endpoints.token`, or log in without --device-code"));
+    };
+    print(&format!(
+        "Open this address on any device, and type the code {}:\n\n  {}\n",
+        one_line(user_code),
+        one_line(address)
+    ))?;
+    let mut interval = seconds(&asked, "interval").unwrap_or(INTERVAL).clamp(Duration::from_secs(1), LONGEST_INTERVAL);
+    let ends = Instant::now() + seconds(&asked, "expires_in").unwrap_or(LIFETIME).min(LIFETIME);
+    // One of the two names is each version's.
+    let name = if authority.is_v1() { "code" } else { "device_code" };
+    let grant = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), (name, device_code)];
+    while Instant::now() < ends {
+        sleep(interval).await;
+        match authority.redeem(&grant).await? {
+            Answer::Tokens(refresh_token) => return Ok(refresh_token),
+            Answer::Refused { error, reason } => match error.as_str() {
+                "authorization_pending" => {}
+                "slow_down" => interval = (interval + INTERVAL).min(LONGEST_INTERVAL),
+                _ => return Err(refused("the login was not completed", &error, &reason)),
+            },
+            // The person may be at it all the same.
+            Answer::Silence(why) => {
+                tracing::warn!("{why}; it is asked again");
+                interval = (interval * 2).min(LONGEST_INTERVAL);
+            }
+        }
+    }
+    Err(refused("the login was not completed", "expired_token", "nobody typed the code in time"))
+}
+
+/// A number of seconds, which version 1 of the endpoint writes as a text.
+fn seconds(answer: &Map<String, Value>, name: &str) -> Option<Duration> {
+    let value = answer.get(name)?;
+    let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Some(Duration::from_secs(seconds))
+}

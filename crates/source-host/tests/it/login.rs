@@ -1,0 +1,171 @@
+//! `source-host login` against a server that verifies each step.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Stdio};
+
+use crate::authority::{Authority, refresh_token};
+use crate::refresh::configure;
+use crate::setup::{Ended, Setup};
+
+const KEPT: &str = "refresh_token = { keep = \"token\" }";
+
+/// A login that is under way.
+struct Login {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    said: String,
+}
+
+impl Login {
+    fn start(setup: &Setup, more: &[&str]) -> Self {
+        let arguments = [&["login", "--config", "host.toml"], more].concat();
+        let mut command = setup.command(&arguments);
+        command.env("RUST_LOG", "trace,cranelift=off,regalloc2=off,wasmtime=off");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, said: String::new() }
+    }
+
+    /// The address that it says.
+    fn address(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended: {}", self.said);
+            self.said += &line;
+            if let Some(address) = line.strip_prefix("  http") {
+                return format!("http{}", address.trim_end());
+            }
+        }
+    }
+
+    fn end(mut self) -> Ended {
+        self.stdout.read_to_string(&mut self.said).unwrap();
+        let mut ended = Ended::from(self.child.wait_with_output().unwrap());
+        ended.stdout = self.said;
+        ended
+    }
+}
+
+/// A request as a browser makes it: the status, the headers and the page.
+fn get(url: &str) -> (u16, String) {
+    let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').map_or_else(
+        || (url.strip_prefix("http://").unwrap(), String::new()),
+        |(authority, path)| (authority, path.to_owned()),
+    );
+    let (authority, query) = authority.split_once('?').unwrap_or((authority, ""));
+    let path = if query.is_empty() { path } else { format!("?{query}") };
+    let mut stream = TcpStream::connect(authority.replace("localhost", "127.0.0.1")).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+/// Where a redirect leads.
+fn location(answer: &str) -> &str {
+    answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap()
+}
+
+#[test]
+fn a_browser_comes_back_with_a_code_and_the_refresh_token_of_it_is_kept_and_used() {
+    for (version, secrets, client_secret) in [
+        ("v1", KEPT.to_owned(), None),
+        ("v2", format!("{KEPT}\nclient_secret = {{ file = \"app\" }}"), Some("canary+/=")),
+    ] {
+        let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+        authority.state().client_secret = client_secret;
+        configure(&setup, &authority, version, &secrets);
+        setup.write("app", "canary+/=\n");
+        let mut login = Login::start(&setup, &[]);
+        let address = login.address();
+        let (status, answer) = get(&address);
+        assert_eq!(status, 302);
+        let back = location(&answer).to_owned();
+        // Whoever guesses, and what a browser asks for besides, is turned away, and the login goes on.
+        let port = back.split('?').next().unwrap();
+        assert_eq!(get(&format!("{port}/favicon.ico")).0, 404);
+        let (status, page) = get(&format!("{port}/?code=stolen&state=guessed"));
+        assert!(status == 400 && !page.contains("stolen"), "{page}");
+        let (status, page) = get(&back);
+        assert!(status == 200 && page.contains("You are logged in") && !page.contains("canary"), "{page}");
+        let ended = login.end().succeeded();
+        assert!(ended.stdout.contains("contoso: logged in"), "{}", ended.stdout);
+        assert!(!(ended.stdout + &ended.stderr).contains("canary"), "{}", ended.stderr);
+        assert_eq!(setup.read("token"), refresh_token(1) + "\n");
+        setup.run(&["check", "--config", "host.toml"]).succeeded();
+        assert_eq!(setup.read("token"), refresh_token(2) + "\n");
+        authority.assert_all_right();
+    }
+}
+
+#[test]
+fn a_login_that_is_refused_says_why_and_keeps_nothing() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    let mut login = Login::start(&setup, &[]);
+    let (_, answer) = get(&login.address());
+    let back = location(&answer);
+    let (_, state) = back.rsplit_once("&state=").unwrap();
+    let port = back.split('?').next().unwrap();
+    let refusal = "error=access_denied&error_description=AADSTS65004%3A+User+declined";
+    get(&format!("{port}/?{refusal}&state={state}"));
+    login.end().failed(3, &["access_denied: AADSTS65004: User declined", "grant consent under 'API permissions'"]);
+    // A code that somebody used before is none.
+    let mut login = Login::start(&setup, &[]);
+    let (_, answer) = get(&login.address());
+    get(&location(&answer).replace("canary-code", "canary-used"));
+    login.end().failed(3, &["the code was not taken", "invalid_grant"]);
+    assert!(!setup.path("token").exists());
+}
+
+#[test]
+fn a_device_code_is_asked_for_until_a_person_has_typed_it() {
+    for version in ["v1", "v2"] {
+        let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+        configure(&setup, &authority, version, KEPT);
+        let answers =
+            ["authorization_pending", if version == "v2" { "slow_down" } else { "authorization_pending" }, ""];
+        authority.state().device_answers.extend(answers);
+        let ended = Login::start(&setup, &["--device-code"]).end().succeeded();
+        for expected in ["type the code ABC-DEF", "https://login.example/device", "contoso: logged in"] {
+            assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+        }
+        assert!(!(ended.stdout + &ended.stderr).contains("canary"), "{}", ended.stderr);
+        assert_eq!(setup.read("token"), refresh_token(1) + "\n");
+        authority.assert_all_right();
+        let polled = authority.state().polled.clone();
+        let gap = polled[2] - polled[1];
+        assert_eq!((polled.len(), gap.as_secs() >= 6), (3, version == "v2"), "{gap:?}");
+    }
+}
+
+#[test]
+fn a_device_code_that_expires_or_is_declined_ends_the_login() {
+    for (error, hint) in [
+        ("expired_token", "begin again"),
+        ("access_denied", "a person said no"),
+        ("authorization_declined", "a person said no"),
+        ("bad_verification_code", "AADSTS1"),
+    ] {
+        let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+        configure(&setup, &authority, "v2", KEPT);
+        authority.state().device_answers.extend(["authorization_pending", error]);
+        let login = Login::start(&setup, &["--device-code"]);
+        login.end().failed(3, &["the login was not completed", &format!("{error}: AADSTS1: Of the test."), hint]);
+        assert!(!setup.path("token").exists());
+        assert_eq!(authority.state().polled.len(), 2);
+    }
+}
+
+#[test]
+fn a_source_without_a_refresh_token_has_nothing_to_log_in_for() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", "client_secret = { env = \"NO_SUCH_VARIABLE_HERE\" }");
+    let login = |setup: &Setup| setup.run(&["login", "--config", "host.toml"]);
+    login(&setup)
+        .failed(2, &["source `contoso`: it signs in without a user", "refresh_token = { keep = \"contoso.token\" }"]);
+    configure(&setup, &authority, "v2", KEPT);
+    setup.write("host.toml", &setup.read("host.toml").replace("oauth2/v2.0/token", "gate"));
+    login(&setup).failed(2, &["does not end in /token"]);
+}
