@@ -6,11 +6,13 @@
 
 mod answer;
 mod cache;
+mod claims;
 mod refusal;
 mod request;
 
 pub use answer::{DEFAULT_LIFETIME, MAX_LIFETIME, read_token};
 pub use cache::{REFRESH_MARGIN, Token, TokenCache};
+pub(crate) use claims::Claims;
 pub use refusal::REQUEST_LOOP_DELAY;
 #[cfg(test)]
 pub(crate) use request::form_encoded;

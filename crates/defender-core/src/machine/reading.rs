@@ -3,12 +3,12 @@
 use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
 use crate::config::Config;
-use crate::contract::{Gap, GapCause, Level, NextPoll};
+use crate::contract::{Failure, Gap, GapCause, Level, NextPoll};
 use crate::failure::{PageFault, api_failure, not_detections, page_failure};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
-use crate::token::read_token;
+use crate::token::{Claims, read_token};
 
 use super::deliver::{KIND, Taken};
 use super::edges::Edges;
@@ -237,7 +237,7 @@ impl Machine {
                 }
                 Found::End => {
                     if !self.turn_page(&mut reading) {
-                        self.complete(&reading);
+                        self.complete(&reading, now);
                     }
                     return None;
                 }
@@ -274,7 +274,38 @@ impl Machine {
             api_failure(head, body, now, &self.config)
         };
         self.redact(&mut failure, None);
+        self.look_into_token(&mut failure, now);
         self.service_failed(ask, failure, head.status);
+    }
+
+    /// Adds what the token says of itself to a refusal of it, and what to do about what looks wrong there.
+    fn look_into_token(&self, failure: &mut Failure, now: Now) {
+        let (Failure::Unauthenticated(fault) | Failure::Forbidden(fault)) = failure else { return };
+        let bearer = self.config.credential.access_token().or_else(|| self.tokens.last());
+        let Some(claims) = bearer.and_then(Claims::read) else { return };
+        fault.message.push(' ');
+        fault.message.push_str(&claims.sentence(now));
+        for finding in claims.findings(&self.config, now) {
+            fault.message.push(' ');
+            fault.message.push_str(&finding.message);
+            if let Some((ours, general)) = finding.hint.zip(fault.hint.take()) {
+                fault.hint = Some(format!("{ours} {general}"));
+            }
+        }
+    }
+
+    /// Tells what the token of a probe says of itself.
+    pub(super) fn note_token(&mut self, now: Now) {
+        let bearer = self.config.credential.access_token().or_else(|| self.tokens.last());
+        let Some(bearer) = bearer else { return };
+        let Some(claims) = Claims::read(bearer) else {
+            let message =
+                "the token is opaque: only the service can read whom it is for and what it permits".to_owned();
+            return self.poll.note(Level::Note, "claims.opaque", message, None);
+        };
+        self.poll.note(Level::Note, "claims.token", claims.sentence(now), None);
+        let findings = claims.findings(&self.config, now);
+        self.poll.notices.extend(findings);
     }
 
     fn is_no_answer(&mut self, reading: &Reading) {
@@ -284,13 +315,14 @@ impl Machine {
     }
 
     /// An answer has been read to its end.
-    fn complete(&mut self, reading: &Reading) {
+    fn complete(&mut self, reading: &Reading, now: Now) {
         let Reading { ask, sent, date, rows, shows_more, .. } = reading;
         self.pages = None;
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
                 if ask.purpose == Purpose::Probe {
                     self.note_probe(*rows);
+                    self.note_token(now);
                 }
                 if let Some(state) = &mut self.state {
                     state.answered = true;
