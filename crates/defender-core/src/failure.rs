@@ -17,6 +17,7 @@ pub use self::excerpt::{EXCERPT_CHARS, excerpt};
 pub(crate) use self::excerpt::{is_markup, one_line, quote};
 pub(crate) use self::redact::redact;
 pub use self::transport::transport_failure;
+use crate::api_codes::{self, ApiCode};
 use crate::config::Config;
 use crate::contract::{Delay, Diagnostic, Failure, Fault};
 use crate::http::ResponseHead;
@@ -73,14 +74,18 @@ impl Failure {
 /// tried a fresh token, where it can ask for one.
 pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Config) -> Failure {
     let (host, tenant) = (&config.api_endpoint.host, &config.tenant_id);
-    let (said, target) = said(head, body_start, config);
+    let Said { text: said, request_id: named, code } = said(head, body_start, config);
+    let (means, advice) = match code {
+        Some(ApiCode { code, meaning, hint }) => (format!(" `{code}` means: {meaning}."), *hint),
+        None => (String::new(), ""),
+    };
     let status = head.status;
     let fault = |code: String, what: String, hint: &str, section: &str| Fault {
         code,
-        message: format!("The detections endpoint {host} {what} (HTTP {status}). It answered: {said}."),
-        hint: Some(see(hint, section)),
+        message: format!("The detections endpoint {host} {what} (HTTP {status}). It answered: {said}.{means}"),
+        hint: Some(see(format!("{advice} {hint}").trim_start(), section)),
         status: Some(status),
-        request_id: request_id(target.as_deref(), head, config),
+        request_id: request_id(named.as_deref(), head, config),
         checkpoint: None,
     };
     let coded =
@@ -205,7 +210,7 @@ pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config:
             format!(
                 "The detections endpoint {host} refused the next page of its answer (HTTP {}). It answered: {}.",
                 head.status,
-                said(head, start, config).0
+                said(head, start, config).text
             ),
             "Nothing to do: the answer is asked for anew, for less at a time. If it goes on, give the request id to \
              Microsoft's support.",
@@ -250,10 +255,19 @@ pub(crate) fn redirect_target(head: &ResponseHead, config: &Config) -> String {
     quote(&format!("{scheme}//{host}"), &config.credential.secrets())
 }
 
-/// What the service said, fit to be quoted, and the request id that it named.
-///
-/// Source of the envelope `{"error": {"code", "message", "target"}}`: Microsoft Learn, "Common REST API error codes".
-fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<String>) {
+/// What the service said.
+struct Said {
+    /// Fit to be quoted.
+    text: String,
+    /// The request id that it named.
+    request_id: Option<String>,
+    /// The code that it gave, where it is a known one.
+    code: Option<&'static ApiCode>,
+}
+
+/// Sources of the envelopes `{"error": {"code", "message", "target"}}` and `{"error": {"code", "message", "innerError":
+/// {"request-id"}}}`: Microsoft Learn, "Common REST API error codes" and "Microsoft Graph error responses".
+fn said(head: &ResponseHead, body: &[u8], config: &Config) -> Said {
     let secrets = config.credential.secrets();
     if let Ok(value) = Node::read(body) {
         let member = |name: &str| value.get("error")?.get(name)?.as_text();
@@ -263,15 +277,20 @@ fn said(head: &ResponseHead, body: &[u8], config: &Config) -> (String, Option<St
             said.push_str(&quote(part, &secrets));
         }
         if !said.is_empty() {
-            return (said.trim_end_matches('.').to_owned() + "\"", member("target").map(str::to_owned));
+            let inner = || value.get("error")?.get("innerError")?.get("request-id")?.as_text();
+            return Said {
+                text: said.trim_end_matches('.').to_owned() + "\"",
+                request_id: member("target").or_else(inner).map(str::to_owned),
+                code: member("code").and_then(api_codes::lookup),
+            };
         }
     }
     let challenge = head.header("www-authenticate").filter(|_| body.is_empty());
-    let said = match challenge {
+    let text = match challenge {
         Some(challenge) => quote(challenge, &secrets),
         None => excerpt(head.header("content-type"), body, &secrets),
     };
-    (said, None)
+    Said { text, request_id: None, code: None }
 }
 
 #[cfg(test)]

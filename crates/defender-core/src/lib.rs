@@ -5,6 +5,7 @@
 
 pub mod aadsts;
 pub mod answer;
+pub mod api_codes;
 mod base64;
 pub mod checkpoint;
 pub mod config;

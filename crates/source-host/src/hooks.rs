@@ -9,7 +9,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::body::GuardedBody;
 use crate::limits::Limits;
 use crate::policy::{Denial, Policy};
-use crate::secrets::{Refusal, Vault};
+use crate::secrets::{Received, Refusal, Vault};
 use crate::transport::{Timeouts, Transport};
 
 /// What one instance's requests were, as the host saw it.
@@ -23,6 +23,9 @@ struct Traffic {
     /// Why a secret was not there.
     missing: Option<Denial>,
 }
+
+/// How often one request is sent again with other secrets.
+const MOST_REPETITIONS: usize = 2;
 
 /// Denials kept for the operator; a component that asks for more in one call says nothing new.
 const KEPT_DENIALS: usize = 8;
@@ -125,10 +128,18 @@ impl Hooks {
         self.admit(request.uri())?;
         let Some(vault) = self.vault.clone() else { return self.transmit(request, timeouts).await };
         let host = request.uri().host().map(str::to_owned);
-        let (request, sent) = vault.fill(request).await.map_err(|refusal| self.refuse(host.as_deref(), refusal))?;
-        let (response, done) = self.transmit(request, timeouts).await?;
-        let response = vault.receive(response, &sent).await.map_err(|refusal| self.refuse(host.as_deref(), refusal))?;
-        Ok((response, done))
+        let refused = |refusal| self.refuse(host.as_deref(), refusal);
+        let mut request = request;
+        // Once more where a secret was refused that has another value, of which each has two at most.
+        for _ in 0..=MOST_REPETITIONS {
+            let (filled, mut sent) = vault.fill(request).await.map_err(refused)?;
+            let (response, done) = self.transmit(filled, timeouts).await?;
+            request = match vault.receive(response, &mut sent).await.map_err(refused)? {
+                Received::Answer(response) => return Ok((response, done)),
+                Received::Again(request) => request,
+            };
+        }
+        Err(Error::LoopDetected)
     }
 
     async fn transmit(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {

@@ -140,6 +140,13 @@ fn every_code_that_has_no_section_is_in_the_table() {
 }
 
 #[test]
+fn every_code_of_the_api_is_in_its_table() {
+    let table = PAGE.split("\n## Codes of the API").nth(1).unwrap().split("\n## ").next().unwrap();
+    let listed: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(listed, api_codes::CATALOGUE.iter().map(|entry| entry.code).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_attribute_and_counter_is_on_the_page_of_events() {
     let listed = listed(include_str!("../../../../docs/events.md"));
     for name in ["not-an-object", "odd-member", "no-key", "no-stamp"] {

@@ -185,3 +185,27 @@ fn a_token_that_became_known_later_is_taken_out_of_every_text() {
     failure.redact(&token);
     assert!(!format!("{failure:?}").contains("opaque-t"), "{failure:?}");
 }
+
+#[test]
+fn a_known_code_of_the_api_is_explained_and_the_request_id_of_either_envelope_is_kept() {
+    let graph = r#"{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges.","innerError":{"date":"x","request-id":"aaaa","client-request-id":"bbbb"}}}"#;
+    let fault = fault_of(api_failure(&head(403, &[("request-id", "cccc")]), graph.as_bytes(), at(0), &config()));
+    let means = "\"Authorization_RequestDenied: Insufficient privileges\". `Authorization_RequestDenied` means: the application \
+        or the user lacks a permission.";
+    assert!(fault.message.ends_with(means), "{}", fault.message);
+    assert_eq!(fault.request_id.as_deref(), Some("aaaa"));
+    let defender = r#"{"error":{"code":"TooManyRequests","message":"Wait","target":"dddd"}}"#;
+    let fault = fault_of(api_failure(&head(429, &[]), defender.as_bytes(), at(0), &config()));
+    assert!(
+        fault.message.ends_with("`TooManyRequests` means: too many requests came, or took too much time to compute.")
+    );
+    assert_eq!(fault.request_id.as_deref(), Some("dddd"));
+    let disabled = br#"{"error":{"code":"DisabledFeature","message":"Off"}}"#;
+    let hint = fault_of(api_failure(&head(403, &[]), disabled, at(0), &config())).hint.unwrap();
+    assert!(
+        hint.starts_with("Have an administrator turn it on in the Defender portal, under 'Settings'. Have"),
+        "{hint}"
+    );
+    let unknown = br#"{"error":{"code":"SomethingNew","message":"Wait"}}"#;
+    assert!(!fault_of(api_failure(&head(429, &[]), unknown, at(0), &config())).message.contains("means"));
+}

@@ -2,7 +2,9 @@
 //!
 //! Source: Microsoft Learn, "Application authentication certificate credentials"; RFC 7523, section 3.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,8 +100,15 @@ impl Certificate {
     fn signer(&self, now: Duration) -> Result<Signer, Denial> {
         let key_file = self.key.as_ref().unwrap_or(&self.pem);
         let [certificates, key] = [&self.pem, key_file].map(|path| {
-            text_file(path).map_err(|why| {
-                self.denial(format!("{} cannot be read: {why}", path.display()), "make it readable for this user")
+            text_file(path).map_err(|why| match is_der(path) {
+                true => self.denial(
+                    format!("{} is no PEM file: it looks like PKCS#12 (.pfx, .p12) or DER", path.display()),
+                    "convert PKCS#12 with `openssl pkcs12 -in app.pfx -out app.pem -nodes` (with -legacy where it is an old one), and \
+                     let nobody but this user read the result",
+                ),
+                false => {
+                    self.denial(format!("{} cannot be read: {why}", path.display()), "make it readable for this user")
+                }
             })
         });
         let (certificates, key) = (certificates?, key?);
@@ -178,6 +187,13 @@ impl Certificate {
         let reason = format!("nothing can be signed for `{}`: {}", self.member, why.as_ref());
         Denial { reason, hint: (!hint.is_empty()).then(|| hint.to_owned()) }
     }
+}
+
+/// Whether a file begins as ASN.1 does, with a sequence, and holds what is no text. Source: RFC 7292, section 4.
+fn is_der(path: &Path) -> bool {
+    let mut begins = [0; 2];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));
+    read.is_ok() && begins[0] == 0x30 && begins[1] >= 0x80
 }
 
 #[cfg(test)]

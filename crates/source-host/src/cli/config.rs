@@ -82,6 +82,8 @@ pub(crate) struct SecretEntry {
 #[derive(Debug)]
 pub(crate) enum EntryFrom {
     Kept(SecretFrom),
+    /// The second one is sent where the service refuses the first.
+    Spared(SecretFrom, SecretFrom),
     /// The service replaces it with each use, and this file holds the newest.
     Rotating(PathBuf),
     /// Assertions are signed with the key of a certificate, which stands in a file of its own or beside it.
@@ -154,12 +156,13 @@ struct RawSource {
     quota: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
-    /// The four are for members of a configuration only.
+    /// The five are for members of a configuration only.
+    spare: Option<Box<RawSecret>>,
     keep: Option<PathBuf>,
     pem: Option<PathBuf>,
     key: Option<PathBuf>,

@@ -98,7 +98,8 @@ pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSou
     let mut secrets = Vec::new();
     for (member, entry) in &table.secrets {
         let value = match &entry.from {
-            EntryFrom::Kept(from) => read(member, from),
+            // Of two, the form of a request shows one, in a field that is known to hold it.
+            EntryFrom::Kept(from) | EntryFrom::Spared(from, _) => read(member, from),
             EntryFrom::Rotating(path) => Rotating::new(member, path, &table.name).read(),
             // The key never leaves the signer.
             EntryFrom::Certificate { .. } => continue,

@@ -17,6 +17,7 @@ mod report;
 mod rotating;
 mod run;
 mod secrets;
+mod spared;
 mod state;
 mod terminal;
 

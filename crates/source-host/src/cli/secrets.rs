@@ -14,6 +14,7 @@ use super::certificate::Certificate;
 use super::config::{EntryFrom, SecretEntry, SecretFrom, SourceTable};
 use super::report::Report;
 use super::rotating::Rotating;
+use super::spared::Spared;
 
 /// Secrets are short; a larger file is another one.
 const LONGEST: usize = 64 << 10;
@@ -25,7 +26,7 @@ pub(crate) fn config_without_secrets(source: &SourceTable) -> String {
     for (member, SecretEntry { from, exposed }) in &source.secrets {
         let shown = match from {
             EntryFrom::Kept(from) if *exposed => read(member, from).ok(),
-            EntryFrom::Kept(_) | EntryFrom::Rotating(_) | EntryFrom::Certificate { .. } => None,
+            _ => None,
         };
         members.insert(member.clone(), Value::String(shown.unwrap_or_else(|| "placeholder".to_owned())));
     }
@@ -42,6 +43,12 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
     for (member, SecretEntry { from, exposed }) in &source.secrets {
         let from = match from {
             EntryFrom::Kept(from) => from,
+            EntryFrom::Spared(first, spare) => {
+                let spared = Spared::new(member, first, spare, &source.name);
+                spared.check().map_err(|denial| Report::from(denial).of(&source.name))?;
+                members.insert(member.clone(), Value::String(secrets.hold(pointer(member), Arc::new(spared))));
+                continue;
+            }
             EntryFrom::Rotating(path) => {
                 let rotating = Rotating::new(member, path, &source.name);
                 rotating.read().map_err(|denial| Report::from(denial).of(&source.name))?;
@@ -89,6 +96,9 @@ pub(super) fn source_of(source: &SourceTable, at: &str) -> Result<Option<Arc<dyn
         Some((member, entry)) if let EntryFrom::Certificate { pem, key } = &entry.from => {
             let (member, pem, key) = (member.clone(), pem.clone(), key.clone());
             Ok(Some(Arc::new(Certificate { pem, key, client_id: client_id(&written, &member)?, member })))
+        }
+        Some((member, entry)) if let EntryFrom::Spared(first, spare) = &entry.from => {
+            Ok(Some(Arc::new(Spared::new(member, first, spare, &source.name))))
         }
         _ => {
             let literal = Value::Object(written).pointer(at).and_then(Value::as_str).map(SecretValue::new);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::capture::{Kind, Piece, pieces};
-use super::fill::Refusal;
+use super::fill::{Refusal, whole_body};
 use super::mask::{MaskedBody, mask_headers};
 use super::scrub::Scrubber;
 use super::token::secret_part;
@@ -41,6 +42,16 @@ pub(crate) struct Sent {
     pub(super) bearer_at: Vec<Origin>,
     /// Tokens that went out as `Authorization`.
     pub(super) tokens: Vec<SecretValue>,
+    /// The request as the component made it, where a secret was filled in.
+    pub(super) as_made: Option<(Parts, Bytes)>,
+}
+
+/// What became of an answer.
+pub(crate) enum Received {
+    /// It is handed on.
+    Answer(Response<WasiBody>),
+    /// A secret was refused, and there is another: the request is to be filled in and sent once more.
+    Again(Request<WasiBody>),
 }
 
 /// A secret that was filled in.
@@ -62,16 +73,19 @@ impl Sent {
 
 impl Vault {
     /// The answer as the component gets it: tokens are swapped for placeholders, and what was sent and comes back is
-    /// taken out. What the service issued in place of a secret is stored before.
-    pub(crate) async fn receive(
-        &self,
-        response: Response<WasiBody>,
-        sent: &Sent,
-    ) -> Result<Response<WasiBody>, Refusal> {
+    /// taken out. What the service issued in place of a secret is stored before. Where one was refused that has a spare one,
+    /// the component gets none of that answer.
+    pub(crate) async fn receive(&self, response: Response<WasiBody>, sent: &mut Sent) -> Result<Received, Refusal> {
         let (mut head, mut body) = response.into_parts();
         if !sent.secrets.is_empty() {
             let too_large = Error::HttpResponseBodySize(Some(LARGEST_ANSWER as u64));
             let document = whole(body, LARGEST_ANSWER, too_large).await.map_err(Refusal::Failed)?;
+            if refuses_client(head.status, &document)
+                && has_another(sent).await
+                && let Some((head, body)) = sent.as_made.take()
+            {
+                return Ok(Received::Again(Request::from_parts(head, whole_body(body))));
+            }
             let mut scrubber = Scrubber::default();
             for filled in &sent.secrets {
                 scrubber.add(filled.value.expose(), &filled.placeholder);
@@ -110,7 +124,7 @@ impl Vault {
                 body = MaskedBody::new(body, part).boxed_unsync();
             }
         }
-        Ok(Response::from_parts(head, body))
+        Ok(Received::Answer(Response::from_parts(head, body)))
     }
 
     /// The document with placeholders in place of tokens and secrets, byte for byte where it holds none; nothing where it
@@ -170,6 +184,21 @@ impl Vault {
         rewritten.push_str(text.get(end..)?);
         Some(rewritten.into_bytes())
     }
+}
+
+/// Whether the answer says that what proves the application is no good. Source: RFC 6749, section 5.2.
+fn refuses_client(status: StatusCode, document: &[u8]) -> bool {
+    let members: serde_json::Map<_, _> = serde_json::from_slice(document).unwrap_or_default();
+    status.is_client_error() && members.get("error").is_some_and(|error| error == "invalid_client")
+}
+
+/// Tells each secret that it was refused, and whether any of them has another value.
+async fn has_another(sent: &Sent) -> bool {
+    let mut has_another = false;
+    for filled in &sent.secrets {
+        has_another |= filled.source.refused(&filled.value).await;
+    }
+    has_another
 }
 
 /// What an answer holds in place of secrets that were sent: the member that is named as the field that one went into.

@@ -54,7 +54,9 @@ impl Vault {
                 if head.method != Method::POST || !form::is_form(&head.headers) {
                     return Err(self.misplaced("the body, which is no posted form,", &origin));
                 }
-                self.fill_form(&bytes, &origin, &head.uri, &mut sent).await?
+                let filled = self.fill_form(&bytes, &origin, &head.uri, &mut sent).await?;
+                sent.as_made = Some((head.clone(), bytes.into()));
+                filled
             } else {
                 bytes
             };
@@ -63,7 +65,7 @@ impl Vault {
                 head.headers.remove(TRANSFER_ENCODING);
                 head.headers.insert(CONTENT_LENGTH, bytes.len().into());
             }
-            Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync()
+            whole_body(bytes.into())
         };
         if sent.is_secret() {
             // In another coding, or in pieces, what comes back could not be looked through.
@@ -151,6 +153,10 @@ impl Vault {
         let hint = format!("the plan allows {planned}; a component that needs more has to name it in its plan");
         Refusal::Denied(Denial { reason, hint: Some(hint) })
     }
+}
+
+pub(super) fn whole_body(bytes: Bytes) -> WasiBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn origin(url: &Uri) -> Result<Origin, Denial> {

@@ -23,6 +23,7 @@ use crate::policy::{Denial, Policy};
 
 use placeholder::Mint;
 
+pub(crate) use answer::Received;
 pub(crate) use fill::Refusal;
 pub(crate) use scrub::Scrubber;
 pub use vault::Vault;
@@ -72,6 +73,13 @@ pub trait SecretSource: Send + Sync + 'static {
     async fn rotated(&self, sent: &SecretValue, issued: SecretValue) -> Result<(), Denial> {
         let _: (&SecretValue, SecretValue) = (sent, issued);
         Ok(())
+    }
+
+    /// Hears that the service did not take the value that was sent: `invalid_client` (RFC 6749, section 5.2). Where there is
+    /// another one to try, it says so, and the request is sent once more with what [`value`](Self::value) returns then.
+    async fn refused(&self, sent: &SecretValue) -> bool {
+        let _: &SecretValue = sent;
+        false
     }
 }
 

@@ -66,8 +66,8 @@ async fn filled(vault: &Vault, request: Request<WasiBody>) -> (http::request::Pa
     (head, String::from_utf8(bytes.to_vec()).unwrap(), sent)
 }
 
-async fn received(vault: &Vault, answer: Response<WasiBody>, sent: &Sent) -> Response<WasiBody> {
-    let Ok(answer) = vault.receive(answer, sent).await else { panic!("it was not handed on") };
+async fn received(vault: &Vault, answer: Response<WasiBody>, sent: &mut Sent) -> Response<WasiBody> {
+    let Ok(Received::Answer(answer)) = vault.receive(answer, sent).await else { panic!("it was not handed on") };
     answer
 }
 
@@ -112,10 +112,10 @@ async fn a_request_that_is_too_large_to_be_looked_through_is_not_sent() {
 #[tokio::test]
 async fn the_members_that_the_plan_names_are_tokens_for_the_planned_origins() {
     let (vault, [one, _]) = vault();
-    let (_, _, sent) = filled(&vault, post(LOGIN, format!("one={one}"))).await;
+    let (_, _, mut sent) = filled(&vault, post(LOGIN, format!("one={one}"))).await;
     let answer = r#"{"id_token":"canary-1","refresh_token":"canary-2","other":"one+canary ü"}"#;
     let answer = Response::builder().header("x-echo", "one%2bcanary%20%c3%bc; canary-1").body(body(answer)).unwrap();
-    let (head, answer) = received(&vault, answer, &sent).await.into_parts();
+    let (head, answer) = received(&vault, answer, &mut sent).await.into_parts();
     let answer = answer.collect().await.unwrap().to_bytes();
     let read: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(read["other"], one.as_str());
@@ -180,12 +180,12 @@ fn refreshing(stores: bool) -> (Vault, String, Arc<Kept>) {
 async fn a_refresh_token_that_was_issued_is_stored_and_has_the_placeholder_of_the_old_one() {
     let (vault, placeholder, kept) = refreshing(true);
     for (sent_as, issued) in [("canary-r1", "canary-r2"), ("canary-r2", "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.canary")] {
-        let (_, form, sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
+        let (_, form, mut sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
         assert_eq!(form, format!("refresh_token={sent_as}"));
         let answer =
             format!("\u{feff}{{\"access_token\":\"canary-a\",\"refresh_token\":\"{issued}\",\"old\":\"{sent_as}\"}}");
         let answer = Response::builder().header("x-echo", issued).body(body(answer)).unwrap();
-        let answer = received(&vault, answer, &sent).await;
+        let answer = received(&vault, answer, &mut sent).await;
         assert_eq!(*kept.value.lock().unwrap(), issued);
         assert_eq!(answer.headers()["x-echo"], placeholder);
         let text = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
@@ -201,16 +201,64 @@ async fn a_refresh_token_that_was_issued_is_stored_and_has_the_placeholder_of_th
 #[tokio::test]
 async fn nothing_of_an_answer_is_seen_whose_refresh_token_could_not_be_stored_and_errors_replace_none() {
     let (vault, placeholder, kept) = refreshing(false);
-    let (_, _, sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
+    let (_, _, mut sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
     let answer = r#"{"access_token":"canary-a","refresh_token":"canary-r2"}"#;
-    let refused = vault.receive(Response::new(body(answer)), &sent).await;
+    let refused = vault.receive(Response::new(body(answer)), &mut sent).await;
     assert!(matches!(refused, Err(Refusal::Missing(denial)) if denial.reason == "the disk is full"));
     let refused = Response::builder().status(400).body(body(answer)).unwrap();
-    assert!(vault.receive(refused, &sent).await.is_ok());
+    assert!(vault.receive(refused, &mut sent).await.is_ok());
     // The same one again is nothing to store.
     let same = Response::new(body(r#"{"access_token":"canary-a","refresh_token":"canary-r1"}"#));
-    assert!(vault.receive(same, &sent).await.is_ok());
+    assert!(vault.receive(same, &mut sent).await.is_ok());
     assert_eq!(*kept.value.lock().unwrap(), "canary-r1");
+}
+
+/// A secret with a spare one.
+struct Spared(Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl SecretSource for Spared {
+    async fn value(&self, _: &http::Uri) -> Result<SecretValue, Denial> {
+        Ok(SecretValue::new(self.0.lock().unwrap()[0]))
+    }
+
+    async fn refused(&self, sent: &SecretValue) -> bool {
+        let mut left = self.0.lock().unwrap();
+        assert_eq!(left[0], sent.expose());
+        left.len() > 1 && !left.remove(0).is_empty()
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_refused_is_followed_by_the_spare_one_in_the_same_request() {
+    let mut secrets = Secrets::new().unwrap();
+    let placeholder = secrets.hold("/client_secret", Arc::new(Spared(Mutex::new(vec!["canary-1", "canary-2"]))));
+    let secret = SecretUse {
+        pointer: "/client_secret".to_owned(),
+        origin: 0,
+        form_field: "client_secret".to_owned(),
+        captures: Vec::new(),
+        bearer_at: vec![1],
+    };
+    let plan = AccessPlan { secrets: vec![secret], ..plan() };
+    let vault = secrets.planned(&plan, &Policy::planned(&plan).unwrap()).unwrap();
+    let refusal = r#"{"error":"invalid_client","error_description":"AADSTS7000222: canary-1"}"#;
+    let answer = |status: u16, text: &str| Response::builder().status(status).body(body(text.to_owned())).unwrap();
+    let made = format!("a=b&client_secret={placeholder}");
+    let (_, form, mut sent) = filled(&vault, post(LOGIN, made.clone())).await;
+    assert_eq!(form, "a=b&client_secret=canary-1");
+    // Any other refusal, and a success, is nothing to send it again for.
+    for (status, text) in
+        [(400, r#"{"error":"invalid_grant"}"#), (500, refusal), (200, refusal), (401, "invalid_client")]
+    {
+        received(&vault, answer(status, text), &mut sent).await;
+    }
+    let Ok(Received::Again(again)) = vault.receive(answer(401, refusal), &mut sent).await else { panic!("no spare") };
+    assert_eq!((again.method(), again.uri().to_string().as_str()), (&http::Method::POST, LOGIN));
+    let (head, form, mut sent) = filled(&vault, again).await;
+    assert_eq!((form.as_str(), &head.headers[CONTENT_TYPE]), ("a=b&client_secret=canary-2", &FORM.parse().unwrap()));
+    let told = received(&vault, answer(401, refusal), &mut sent).await;
+    assert_eq!(told.status(), 401, "there is no third one");
 }
 
 #[test]

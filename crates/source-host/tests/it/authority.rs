@@ -45,6 +45,10 @@ pub(crate) struct State {
     pub(crate) polled: Vec<Instant>,
     /// What proves the application, where it is no public client.
     pub(crate) client_secret: Option<&'static str>,
+    /// The access token that it issues, in place of one that says nothing.
+    pub(crate) access_token: Option<String>,
+    /// How the API answers, in place of no detections.
+    pub(crate) api_answer: Option<(u16, &'static str)>,
     /// The challenge and the redirect URI of each code that was issued.
     codes: BTreeMap<String, (String, String)>,
 }
@@ -89,9 +93,11 @@ impl Authority {
             "token" => self.token(&form(&text(&request)), is_v2),
             _ => {
                 (self.at_api)(self);
-                let expected = format!("Bearer {ACCESS_TOKEN}");
+                let state = self.state();
+                let expected = format!("Bearer {}", state.access_token());
                 let is_right = request.headers.get("authorization") == Some(&expected);
-                (if is_right { 200 } else { 401 }, String::new(), "[]".to_owned())
+                let (status, body) = if is_right { state.api_answer.unwrap_or((200, "[]")) } else { (401, "") };
+                (status, String::new(), body.to_owned())
             }
         };
         let length = body.len();
@@ -170,16 +176,21 @@ impl Authority {
             return (400, String::new(), r#"{"error":"invalid_grant","error_codes":[70008]}"#.to_owned());
         }
         state.issued += 1;
+        let access_token = state.access_token();
         let refresh_token = refresh_token(state.issued);
         // A token of a second makes every poll ask for another.
         let body = format!(
-            r#"{{"token_type":"Bearer","expires_in":"1","access_token":"{ACCESS_TOKEN}","refresh_token":"{refresh_token}"}}"#
+            r#"{{"token_type":"Bearer","expires_in":"1","access_token":"{access_token}","refresh_token":"{refresh_token}"}}"#
         );
         (200, String::new(), body)
     }
 }
 
 impl State {
+    fn access_token(&self) -> &str {
+        self.access_token.as_deref().unwrap_or(ACCESS_TOKEN)
+    }
+
     /// The refresh tokens that are taken now.
     pub(crate) fn good(&self) -> impl Iterator<Item = String> {
         let is_used = |number: &usize| self.presented.contains(&refresh_token(*number));

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use x509_cert::der::Decode as _;
 
 use crate::process::{terminate, wait_for};
-use crate::setup::{Setup, defender};
+use crate::setup::{Ended, Setup, defender};
 use crate::wire::{Request, accept};
 
 const TENANT: &str = "11111111-1111-4111-8111-111111111111";
@@ -41,11 +41,19 @@ struct Service {
 
 impl Service {
     fn start(verify: impl Fn(&str, &BTreeMap<String, String>) -> Verdict + Send + Sync + 'static) -> Self {
+        Self::refusing(700_027, verify)
+    }
+
+    /// One that refuses with this code.
+    fn refusing(
+        code: u32,
+        verify: impl Fn(&str, &BTreeMap<String, String>) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let (verdicts, verify): (_, Arc<Verify>) = (Arc::<Mutex<Vec<Verdict>>>::default(), Arc::new(verify));
         let (told, at) = (Arc::clone(&verdicts), origin.clone());
-        accept(listener, move |stream| serve(stream, &at, &*verify, &told));
+        accept(listener, move |stream| serve(stream, &at, code, &*verify, &told));
         Self { origin, verdicts }
     }
 
@@ -61,7 +69,7 @@ impl Service {
     }
 }
 
-fn serve(mut stream: TcpStream, origin: &str, verify: &Verify, verdicts: &Mutex<Vec<Verdict>>) {
+fn serve(mut stream: TcpStream, origin: &str, code: u32, verify: &Verify, verdicts: &Mutex<Vec<Verdict>>) {
     let Some(request) = Request::read(&mut BufReader::new(stream.try_clone().unwrap())) else { return };
     let (status, body) = if request.path.ends_with("/token") {
         let form = form(&request.body);
@@ -70,10 +78,11 @@ fn serve(mut stream: TcpStream, origin: &str, verify: &Verify, verdicts: &Mutex<
         verdicts.lock().unwrap().push(verdict);
         // A token of a second makes every poll ask for another.
         let token = r#"{"token_type":"Bearer","expires_in":"1","access_token":"canary-token-of-a-second"}"#;
-        if is_right { (200, token) } else { (401, r#"{"error":"invalid_client","error_codes":[700027]}"#) }
+        let refusal = format!(r#"{{"error":"invalid_client","error_codes":[{code}]}}"#);
+        if is_right { (200, token.to_owned()) } else { (401, refusal) }
     } else {
         let bearer = request.headers.get("authorization").map(String::as_str);
-        if bearer == Some("Bearer canary-token-of-a-second") { (200, "[]") } else { (401, "") }
+        if bearer == Some("Bearer canary-token-of-a-second") { (200, "[]".to_owned()) } else { (401, String::new()) }
     };
     let length = body.len();
     let answer = format!(
@@ -202,6 +211,61 @@ fn a_certificate_that_cannot_sign_is_told_at_the_start() {
         setup.once(&[]).failed(2, &["source `contoso`: nothing can be signed for `certificate`", words, "hint: "]);
     }
     assert!(service.verdicts.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_spare_secret_is_sent_at_once_where_the_first_is_refused_and_the_first_again_once_it_was_replaced() {
+    for code in [7_000_215, 7_000_222] {
+        let good = Arc::new(Mutex::new("canary-first"));
+        let accepted = Arc::clone(&good);
+        let service = Service::refusing(code, move |_, form| {
+            let sent = form.get("client_secret").cloned().unwrap_or_default();
+            if sent == *accepted.lock().unwrap() { Ok(sent) } else { Err(sent) }
+        });
+        let setup = setup(&service, "v2", "client_secret = { file = \"first\", spare = { file = \"spare\" } }");
+        setup.write("first", "canary-first");
+        setup.write("spare", "canary-spare");
+        let mut child = start(&setup);
+        wait_for(|| service.has_accepted("canary-first"));
+        *good.lock().unwrap() = "canary-spare";
+        wait_for(|| service.has_accepted("canary-spare"));
+        // It goes on with the spare one, and does not try the first again.
+        let refused =
+            |service: &Service| service.verdicts.lock().unwrap().iter().filter(|verdict| verdict.is_err()).count();
+        let polls = service.verdicts.lock().unwrap().len();
+        wait_for(|| service.verdicts.lock().unwrap().len() > polls + 1);
+        assert_eq!(refused(&service), 1);
+        *good.lock().unwrap() = "canary-third";
+        replace(&setup, "first", "canary-third");
+        wait_for(|| service.has_accepted("canary-third"));
+        assert!(refused(&service) <= 2);
+        terminate(&child);
+        let said = setup.read("stderr");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        for expected in
+            ["the first `client_secret` was refused as wrong or expired, and the spare one is used", "is used again"]
+        {
+            assert!(said.contains(expected), "no `{expected}` in\n{said}");
+        }
+        assert!(!said.contains("canary-"), "{said}");
+    }
+}
+
+#[test]
+fn where_both_secrets_are_refused_the_source_ends() {
+    let service = Service::refusing(7_000_222, |_, _| Err("neither".to_owned()));
+    let setup = setup(&service, "v1", "client_secret = { file = \"first\", spare = { env = \"SPARE\" } }");
+    setup.write("first", "canary-first");
+    let run = || {
+        let mut command = setup.command(&["run", "--config", "host.toml", "--once"]);
+        Ended::from(command.env("SPARE", "canary-spare").stderr(Stdio::piped()).output().unwrap())
+    };
+    run().failed(3, &["AADSTS7000222", "both values of `client_secret` were refused"]);
+    assert_eq!(service.verdicts.lock().unwrap().len(), 2);
+    setup.once(&[]).failed(2, &["the environment variable SPARE is not set"]);
+    let text = setup.read("host.toml").replace("spare = {", "expose = true, spare = {");
+    setup.write("host.toml", &text);
+    run().failed(2, &["`client_secret` is not to be exposed"]);
 }
 
 /// A token of another issuer, whose key is that of `second.pem`.

@@ -16,7 +16,7 @@ const BUDGET: Budget = Budget { max_events: 100, max_bytes: 1 << 20, max_request
 #[tokio::test]
 async fn no_refresh_token_is_ever_in_the_memory_of_the_component_that_is_shipped() {
     // The one that is sent, and the one that comes in its place.
-    for (literal, expected) in [(true, true), (false, false)] {
+    for literal in [true, false] {
         let memories = Memories::default();
         let component = memories.component_of(&defender());
         let clock = Arc::new(SystemClock::default());
@@ -34,9 +34,9 @@ async fn no_refresh_token_is_ever_in_the_memory_of_the_component_that_is_shipped
         let form = &service.requests()[0].body;
         let sent = "client_secret=of-the-application&refresh_token=0.canary-first&grant_type=refresh_token";
         assert!(form.ends_with(sent), "{form}");
-        for canary in ["0.canary-first", "0.canary-next"] {
-            assert_eq!(memories.hold(canary), expected, "{canary}");
-        }
+        // With a literal the first is there, so the search finds it; where the second stood may be written over by then.
+        assert_eq!(memories.hold("0.canary-first"), literal);
+        assert!(literal || !memories.hold("0.canary-next"));
     }
 }
 

@@ -21,8 +21,10 @@ fn each_example_of_a_credential_is_read_and_sends_what_it_says() {
         let component = format!("[[source]]\ncomponent = '{}'", defender().display());
         let text = std::fs::read_to_string(&path).unwrap();
         setup.write("host.toml", &text.replace("[[source]]", &component));
-        let plan: Value = serde_json::from_str(&setup.run(&["plan", "--config", "host.toml"]).succeeded().stdout).unwrap();
-        let fields: Vec<_> = plan["secrets"].as_array().unwrap().iter().map(|secret| secret["form_field"].clone()).collect();
+        let plan: Value =
+            serde_json::from_str(&setup.run(&["plan", "--config", "host.toml"]).succeeded().stdout).unwrap();
+        let fields: Vec<_> =
+            plan["secrets"].as_array().unwrap().iter().map(|secret| secret["form_field"].clone()).collect();
         sent.insert(name, fields);
     }
     let expected = [
@@ -33,6 +35,7 @@ fn each_example_of_a_credential_is_read_and_sends_what_it_says() {
         ("user-of-web-application.toml", &["client_secret", "refresh_token"]),
         ("user.toml", &["refresh_token"]),
     ];
-    let expected = expected.map(|(name, fields)| (name.to_owned(), fields.iter().map(|field| Value::from(*field)).collect()));
+    let expected =
+        expected.map(|(name, fields)| (name.to_owned(), fields.iter().map(|field| Value::from(*field)).collect()));
     assert_eq!(sent, BTreeMap::from(expected));
 }

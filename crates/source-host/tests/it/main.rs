@@ -9,6 +9,7 @@ mod credentials;
 mod defender;
 mod delivery;
 mod endpoint;
+mod examples;
 mod files;
 mod fluent_sink;
 mod forward;

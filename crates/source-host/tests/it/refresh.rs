@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::authority::{Authority, CLIENT, TENANT, refresh_token};
 use crate::process::{terminate, wait_for};
@@ -126,6 +126,62 @@ fn wait_for_fast(condition: impl Fn() -> bool) {
         assert!(std::time::Instant::now() < end, "that did not come about in 20 seconds");
         std::thread::yield_now();
     }
+}
+
+/// An access token as Microsoft's are, with these claims.
+fn access_token(claims: &serde_json::Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut claims = claims.clone();
+    claims["exp"] = (now + 3_599).into();
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &jsonwebtoken::EncodingKey::from_secret(b"k"))
+        .unwrap()
+}
+
+#[test]
+fn a_check_says_what_the_token_says_of_itself_and_what_is_missing_and_where_to_click() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v1", "refresh_token = { keep = \"token\" }");
+    setup.write("token", &refresh_token(0));
+    let check = || setup.run(&["check", "--config", "host.toml"]);
+    let opaque = check().succeeded();
+    assert!(opaque.stdout.contains("contoso: ok: claims.opaque: the token is opaque"), "{}", opaque.stdout);
+
+    let of = |tenant: &str| serde_json::json!({ "aud": "https://graph.windows.net", "tid": tenant, "scp": "Alert.Read User.Read" });
+    let good = access_token(&of(TENANT));
+    authority.state().access_token = Some(good.clone());
+    let told = check().succeeded().stdout;
+    let sentence = format!(
+        "ok: claims.token: The token is for https://graph.windows.net, of the tenant {TENANT}, with the user's permissions \
+         Alert.Read, User.Read, for another 59 minutes."
+    );
+    assert!(told.contains(&sentence) && told.contains("probe.passed"), "{told}");
+    assert!(!told.contains("warning"), "{told}");
+
+    authority.state().access_token = Some(access_token(&of(CLIENT)));
+    let told = check().succeeded().stdout;
+    assert!(told.contains("contoso: warning: /tenant_id: The token is of the tenant 22222222-"), "{told}");
+
+    let bare = access_token(&serde_json::json!({ "aud": "https://graph.windows.net", "tid": TENANT }));
+    authority.state().access_token = Some(bare.clone());
+    let body = r#"{"error":{"code":"Forbidden","message":"No.","target":"43f4cb08-8fac-4b65-9db1-745c2ae65f3a"}}"#;
+    authority.state().api_answer = Some((403, body));
+    let ended = check().failed(
+        1,
+        &[
+            "The token holds no permission at all",
+            "`Forbidden` means: the application or the user lacks a permission or a role.",
+            "Under 'API permissions' of the app registration",
+            "'Grant admin consent'",
+            "(request 43f4cb08-8fac-4b65-9db1-745c2ae65f3a)",
+        ],
+    );
+    for token in [good, bare] {
+        let (claims, signature) = token.rsplit_once('.').unwrap();
+        for shown in [&told, &ended.stdout, &ended.stderr] {
+            assert!(!shown.contains(claims) && !shown.contains(signature), "{shown}");
+        }
+    }
+    authority.assert_all_right();
 }
 
 #[test]

@@ -66,6 +66,19 @@ fn a_missing_or_damaged_part_is_told_and_the_key_is_not_shown() {
 }
 
 #[test]
+fn pkcs12_is_told_apart_from_what_is_damaged_with_the_command_that_converts_it() {
+    // The beginning of a PKCS#12 file: a sequence, its length, and version 3.
+    let pkcs12 = [0x30, 0x82, 0x0a, 0x3f, 0x02, 0x01, 0x03, 0x30, 0x82, 0x0a, 0x05];
+    for (bytes, is_pkcs12) in [(&pkcs12[..], true), (&[0x89, b'P', b'N', b'G'][..], false)] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let denial = certificate(file.path(), None).assertion("https://a.example/", NOW).unwrap_err();
+        assert_eq!(denial.reason.contains("it looks like PKCS#12"), is_pkcs12, "{denial:?}");
+        assert_eq!(denial.hint.unwrap().contains("openssl pkcs12 -in app.pfx -out app.pem -nodes"), is_pkcs12);
+    }
+}
+
+#[test]
 fn the_certificate_of_the_key_is_found_among_others_and_no_two_assertions_are_alike() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["first.pem", "second.pem"].map(|name| std::fs::read_to_string(fixture(name)).unwrap());

@@ -202,6 +202,11 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
             problems.add(at, format!("`{member}` is not to be exposed: {what}; remove `expose`"));
             continue;
         }
+        if exposed && raw.spare.is_some() {
+            let what = "the host changes over to the spare one, and the component would have one of them";
+            problems.add(at, format!("`{member}` is not to be exposed: {what}; remove `expose`"));
+            continue;
+        }
         // The name that OAuth gives it.
         if member == "refresh_token" && (raw.env.is_some() || raw.file.is_some()) {
             let what = "is replaced by the service with each use, so that the host has to write where it is kept";
@@ -214,7 +219,8 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
                 at,
                 format!(
                     "say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}; for a certificate \
-                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own; for a refresh token, which \
+                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own; for two secrets at once add \
+                     spare = {{ ... }} to the first; for a refresh token, which \
                      `source-host login` stores, {{ keep = \"PATH\" }}"
                 ),
             ),
@@ -240,17 +246,24 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
 
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     match raw {
-        RawSecret { env: None, file: None, keep: None, pem: Some(pem), key, .. } => {
+        RawSecret { env: None, file: None, keep: None, pem: Some(pem), key, spare: None, .. } => {
             Some(EntryFrom::Certificate { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
         }
-        RawSecret { env: None, file: None, keep: Some(path), pem: None, key: None, .. } => {
+        RawSecret { env: None, file: None, keep: Some(path), pem: None, key: None, spare: None, .. } => {
             Some(EntryFrom::Rotating(folder.join(path)))
+        }
+        RawSecret { env, file, keep: None, pem: None, key: None, spare: Some(spare), expose: _ } => {
+            let first = RawSecret { env, file, ..RawSecret::default() };
+            Some(EntryFrom::Spared(secret(first, folder)?, secret(*spare, folder)?))
         }
         raw => secret(raw, folder).map(EntryFrom::Kept),
     }
 }
 
 pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
+    if raw.spare.is_some() {
+        return None;
+    }
     match (raw.env, raw.file, raw.pem.or(raw.key).or(raw.keep)) {
         (Some(name), None, None) => Some(SecretFrom::Env(name)),
         (None, Some(path), None) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
