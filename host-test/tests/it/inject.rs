@@ -102,7 +102,7 @@ fn a_source_that_does_not_bear_a_fault_is_found() {
         let ended = broken(what, fault);
         assert_eq!((ended.status, ended.stderr.as_str()), (1, ""), "{what}: {}", ended.stdout);
         assert!(ended.stdout.starts_with(told), "{what}: {}", ended.stdout);
-        assert!(ended.stdout.contains(&format!("\n  again: host-test replay ")), "{what}: {}", ended.stdout);
+        assert!(ended.stdout.contains("\n  again: host-test replay "), "{what}: {}", ended.stdout);
     }
     for fault in ["refused@1", "cut@2", "kill@1", "status=503@1", "gzip@1"] {
         let ended = broken("none", fault);
