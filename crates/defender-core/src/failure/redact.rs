@@ -38,6 +38,7 @@ fn without(text: &str, secret: &str) -> String {
 
 /// How many bytes a secret takes that this text begins with; or the beginning of one that was cut, at the end of the text,
 /// before an ellipsis, and where a quotation ends.
+#[inline(never)]
 fn written(text: &str, secret: &str, may_be_cut: bool, escapes_first: bool) -> Option<usize> {
     let (mut rest, mut found) = (text, 0);
     for letter in secret.chars() {
@@ -63,32 +64,34 @@ fn begins_escape(text: &str) -> bool {
 }
 
 /// How many bytes an escape of this letter takes that the text begins with.
+#[inline(never)]
 fn escaped(text: &str, letter: char) -> Option<usize> {
-    let hexadecimal = |digits: &str| u32::from_str_radix(digits, 16).ok();
+    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok();
     let mut utf_8 = [0; 4];
     let mut utf_16 = [0; 2];
     match text.as_bytes().first()? {
+        // In a form a plus is a blank, and what was read as one may have been a plus.
         b'+' => (letter == ' ').then_some(1),
+        b' ' if letter == '+' => Some(1),
+        b'%' if letter == '+' && text.starts_with("%20") => Some(3),
         b'%' => letter.encode_utf8(&mut utf_8).bytes().try_fold(0, |at, byte| {
             let digits = text.get(at..at + 3)?.strip_prefix('%')?;
-            (hexadecimal(digits)? == u32::from(byte)).then_some(at + 3)
+            (number(digits, 16)? == u32::from(byte)).then_some(at + 3)
         }),
         b'\\' if text.starts_with("\\u") => letter.encode_utf16(&mut utf_16).iter().try_fold(0, |at, unit| {
             let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-            (hexadecimal(digits)? == u32::from(*unit)).then_some(at + 6)
+            (number(digits, 16)? == u32::from(*unit)).then_some(at + 6)
         }),
         b'\\' => {
-            let named = [
-                ('"', '"'),
-                ('\\', '\\'),
-                ('/', '/'),
-                ('b', '\u{8}'),
-                ('f', '\u{c}'),
-                ('n', '\n'),
-                ('r', '\r'),
-                ('t', '\t'),
-            ];
-            named.iter().any(|(name, meant)| *meant == letter && text[1..].starts_with(*name)).then_some(2)
+            let meant = match text.as_bytes().get(1)? {
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
+                other => char::from(*other),
+            };
+            (meant == letter && meant.is_ascii()).then_some(2)
         }
         b'&' => {
             let (name, _) = text[1..].split_once(';')?;
@@ -99,9 +102,9 @@ fn escaped(text: &str, letter: char) -> Option<usize> {
                 "lt" => '<',
                 "gt" => '>',
                 _ => {
-                    let number = name.strip_prefix('#')?;
-                    let value = number.strip_prefix(['x', 'X']).map_or_else(|| number.parse().ok(), hexadecimal)?;
-                    char::from_u32(value)?
+                    let digits = name.strip_prefix('#')?;
+                    let (digits, radix) = digits.strip_prefix(['x', 'X']).map_or((digits, 10), |digits| (digits, 16));
+                    char::from_u32(number(digits, radix)?)?
                 }
             };
             (meant == letter).then_some(name.len() + 2)

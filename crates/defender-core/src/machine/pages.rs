@@ -93,10 +93,6 @@ pub(super) fn secrets_of(link: &str, planned: &str) -> impl Iterator<Item = Secr
     let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
     let parts =
         place.split(['/', '@']).filter(|part| !planned.split(['/', '@']).any(|own| own.eq_ignore_ascii_case(part)));
-    values.chain(parts).filter(|value| value.len() >= MIN_SECRET).flat_map(|value| {
-        let meant = percent_decode_str(value).decode_utf8_lossy().into_owned();
-        // In a form a plus is a blank.
-        let as_form = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
-        [value.to_owned(), meant, as_form].map(Secret::new)
-    })
+    let found = values.chain(parts).filter(|value| value.len() >= MIN_SECRET);
+    found.flat_map(|value| [value.into(), percent_decode_str(value).decode_utf8_lossy()].map(Secret::new))
 }
