@@ -286,7 +286,7 @@ fn one_tick_that_limit_cuts_is_asked_for_without_it_and_is_a_gap_where_that_is_c
 fn checked(below: &[i64], above: &[i64]) -> (Rig, Batch) {
     let mut rig = rig_of(1000, "", |state| {
         // Known from before.
-        for at in [1, 2, 398, 800, 999, 1000, 1001] {
+        for at in [0, 1, 2, 398, 800, 999, 1000, 1001] {
             let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
             let text = row(&format!("k{at}"), &eleven.plus(at).to_string());
             let (row, _) = crate::detection::Row::read(text.as_bytes()).unwrap();
@@ -309,6 +309,7 @@ fn a_row_beyond_the_ends_shows_a_cap_known_or_not_and_one_beside_the_slice_does_
         (&[][..], &[][..], None),
         (&[398], &[], Some(4)),
         (&[1], &[], Some(4)),
+        (&[0], &[], Some(4)),
         (&[2, 1], &[], Some(4)),
         (&[], &[800], Some(4)),
         (&[], &[999], Some(4)),
@@ -328,6 +329,17 @@ fn a_row_beyond_the_ends_shows_a_cap_known_or_not_and_one_beside_the_slice_does_
         }
         assert!(rig.machine.suspect.is_none());
     }
+}
+
+#[test]
+fn a_check_of_as_many_rows_splits_the_slice_and_what_its_half_brings_teaches_no_cap() {
+    let mut rig = rig_of(1000, "", |_| {});
+    let crowd = ticks([400, 400, 400]);
+    let half = ticks([400, 400, 400, 450]);
+    let mut answers = [ok(crowd.clone()), ok(crowd), ok(half)].into_iter();
+    let batch = rig.poll(BUDGET, |_| answers.next().unwrap_or_else(|| ok("[]"))).unwrap();
+    assert_eq!(asked(&rig.requests[2]), ((0, 0), (0, 500)), "{:?}", rig.requests);
+    assert_eq!((batch.events.len(), known(&rig)), (4, (None, 4)), "{:?}", batch.notices);
 }
 
 #[test]
