@@ -46,7 +46,7 @@ simulate: ## runs the simulation, SEEDS=number of worlds
 fuzz: ## runs the fuzz targets, TARGET=name of one, TIME=seconds for each
 	@TIME=$(TIME) scripts/fuzz $(TARGET)
 
-mutants: ## tries every small change of the code that decides, ONLY=text in its name: prints those that no test notices
+mutants: ## tries every small change of the code that decides, ONLY=text in its name: fails where no test notices one
 	@$(CARGO) run --locked --bin mutants -- $(if $(ONLY),--only '$(ONLY)')
 
 bench: component ## measures the component, ONLY=speed, start, quiet, checkpoints or tenants for one part of it

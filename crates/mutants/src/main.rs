@@ -1,6 +1,7 @@
 //! Mutation testing: puts every small change of the code that decides into one build, and looks which of them no test notices.
 
 mod find;
+mod harmless;
 mod rewrite;
 mod site;
 mod tree;
@@ -15,8 +16,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use harmless::Harmless;
 use site::Site;
 use tree::Tree;
 use trial::{LONG, Outcome, Suite, try_mutant};
@@ -49,7 +51,7 @@ struct Options {
     files: Vec<String>,
     /// Part of the names of those that are tried.
     only: Option<String>,
-    /// Whether only the survivors of the last run are tried.
+    /// Whether only the survivors of the last run are tried, without those that are known to change nothing.
     again: bool,
     list: bool,
     /// Whether the tests that take long are left out.
@@ -73,7 +75,8 @@ fn main() -> ExitCode {
         }
     };
     match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -81,7 +84,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<()> {
+/// Whether those that no test notices are those that are known to change nothing.
+fn run(options: &Options) -> Result<bool> {
+    let text = fs::read_to_string(harmless::LIST).with_context(|| format!("cannot read {}", harmless::LIST))?;
+    let harmless = Harmless::read(&text)?;
     let mut sources = BTreeMap::new();
     let mut next = 1;
     for path in &options.files {
@@ -92,7 +98,7 @@ fn run(options: &Options) -> Result<()> {
     }
     if options.list {
         candidates(&sources).iter().for_each(|candidate| println!("{}", candidate.name));
-        return Ok(());
+        return Ok(true);
     }
     let built = PathBuf::from(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join("mutants");
     fs::create_dir_all(&built)?;
@@ -111,15 +117,17 @@ fn run(options: &Options) -> Result<()> {
     let outcomes = built.join("outcomes.tsv");
     let mut chosen = candidates(&sources);
     eprintln!("{} mutants, and {} that the compiler refused", chosen.len(), next as usize - 1 - chosen.len());
+    let made = chosen.iter().map(|candidate| candidate.name.as_str()).collect();
+    let unknown: Vec<_> = harmless.unknown(&options.files, &made).collect();
+    ensure!(unknown.is_empty(), "{} lists what is no mutant any more:\n{}", harmless::LIST, unknown.join("\n"));
     if let Some(only) = &options.only {
         chosen.retain(|candidate| candidate.name.contains(only));
     }
     if options.again {
         let survivors = survivors(&outcomes)?;
-        chosen.retain(|candidate| survivors.contains(&candidate.name));
+        chosen.retain(|candidate| survivors.contains(&candidate.name) && !harmless.holds(&candidate.name));
     }
-    report(&try_all(options, &suites, &chosen, &outcomes)?);
-    Ok(())
+    Ok(report(&try_all(options, &suites, &chosen, &outcomes)?, &harmless))
 }
 
 fn candidates(sources: &BTreeMap<String, (String, Vec<Site>)>) -> Vec<Candidate> {
@@ -160,18 +168,18 @@ fn try_all<'a>(
     Ok(all.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// Prints the survivors, and how many were noticed by what.
-fn report(tried: &[(&str, Outcome)]) {
+/// Prints those whose outcome is not as it should be, and how many were noticed by what; true where there is none of these.
+fn report(tried: &[(&str, Outcome)], harmless: &Harmless) -> bool {
     let mut counts = BTreeMap::<String, usize>::new();
-    for (name, outcome) in tried {
+    for (_, outcome) in tried {
         *counts.entry(outcome.to_string()).or_default() += 1;
-        if *outcome == Outcome::Survived {
-            println!("{name}");
-        }
     }
     for (outcome, count) in &counts {
         eprintln!("{count:5} {outcome}");
     }
+    let objections: Vec<_> = tried.iter().filter_map(|(name, outcome)| harmless.objection(name, outcome)).collect();
+    objections.iter().for_each(|objection| println!("{objection}"));
+    objections.is_empty()
 }
 
 fn options() -> Result<Options, String> {
