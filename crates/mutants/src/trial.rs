@@ -58,27 +58,38 @@ impl Suite {
         Self { name, program, folder, test: None, limit: STUCK.as_secs() }
     }
 
-    /// It, or its tests one by one, and how long each takes on the original.
-    pub(crate) fn measured(mut self, seeds: u64) -> Result<Vec<(Duration, Self)>> {
+    /// It, or its tests one by one, and how long each takes on the original; without those that take long where only quick ones
+    /// are wanted.
+    pub(crate) fn measured(mut self, seeds: u64, only_quick: bool) -> Result<Vec<(Duration, Self)>> {
+        if only_quick {
+            self.limit = LONG.as_secs();
+        }
         let took = self.measure(seeds)?;
-        if took < LONG || self.test.is_some() {
+        ensure!(took.is_some() || only_quick, "the tests of {} have no end without any mutant", self.name);
+        if let Some(took) = took.filter(|took| *took < LONG || self.test.is_some() && !only_quick) {
             return Ok(vec![(took, self)]);
+        }
+        if self.test.is_some() {
+            return Ok(Vec::new());
         }
         let listed = Command::new(&self.program).args(["--list", "--format", "terse"]).output()?;
         let mut all = Vec::new();
         for test in String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.strip_suffix(": test")) {
-            all.extend(Self { name: test.to_owned(), test: Some(test.to_owned()), ..self.clone() }.measured(seeds)?);
+            all.extend(
+                Self { name: test.to_owned(), test: Some(test.to_owned()), ..self.clone() }
+                    .measured(seeds, only_quick)?,
+            );
         }
         Ok(all)
     }
 
-    /// Runs it on the original, and learns how long that takes.
-    fn measure(&mut self, seeds: u64) -> Result<Duration> {
+    /// Runs it on the original, and learns how long that takes; none where that is more than it may take.
+    fn measure(&mut self, seeds: u64) -> Result<Option<Duration>> {
         let begun = Instant::now();
-        let status = self.run(0, seeds)?;
-        ensure!(status == Some(0), "the tests of {} fail without any mutant", self.name);
+        let Some(status) = self.run(0, seeds)? else { return Ok(None) };
+        ensure!(status == 0, "the tests of {} fail without any mutant", self.name);
         self.limit = begun.elapsed().as_secs() * PATIENCE + LEAST;
-        Ok(begun.elapsed())
+        Ok(Some(begun.elapsed()))
     }
 
     /// How it ends with a mutant in force: the exit code; none where it takes more than it may.
