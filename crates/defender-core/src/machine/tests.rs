@@ -14,6 +14,7 @@ mod pages;
 mod resume;
 mod single;
 mod start;
+mod token;
 
 use super::*;
 use crate::contract::{GapCause, NextPoll};

@@ -1,0 +1,57 @@
+//! What is told of a token that says something of itself.
+
+use ::base64::Engine as _;
+use ::base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::*;
+use crate::contract::Level;
+
+const TENANT: &str = "11111111-1111-4111-8111-111111111111";
+
+/// A source with a token of its own, that is of another tenant, without a permission, and ends at 13:00.
+fn rig(machine: impl FnOnce(Config) -> Machine) -> Rig {
+    let claims = r#"{"aud":"https://graph.windows.net","tid":"33333333-3333-4333-8333-333333333333","exp":1767272400}"#;
+    let config = format!(
+        r#"{{"tenant_id":"{TENANT}","client_id":"22222222-2222-4222-8222-222222222222","api":"siem","region":"eu","access_token":"eyJ.{}.signature"}}"#,
+        BASE64_URL_SAFE_NO_PAD.encode(claims)
+    );
+    let now = Now { wall: Tick::parse(NOW).unwrap(), monotonic: 0 };
+    Rig { machine: machine(Config::parse(&config).unwrap()), now, requests: Vec::new() }
+}
+
+#[test]
+fn a_probe_tells_what_the_token_says_and_everything_that_looks_wrong_with_it() {
+    let batch = rig(Machine::probe).poll(BUDGET, |_| ok("[]")).unwrap();
+    let told: Vec<(Level, &str)> = batch
+        .notices
+        .iter()
+        .map(|notice| (notice.level, notice.code.as_str()))
+        .filter(|(_, code)| code.starts_with("claims"))
+        .collect();
+    assert_eq!(
+        told,
+        [(Level::Note, "claims.token"), (Level::Warning, "claims.tenant"), (Level::Warning, "claims.permission")]
+    );
+    let sentence = batch.notices.iter().find(|notice| notice.code == "claims.token").unwrap();
+    assert!(sentence.message.ends_with("with no permission (`roles`), for another 60 minutes."), "{sentence:?}");
+}
+
+#[test]
+fn a_refusal_says_what_the_token_lacks_and_first_what_to_do_about_that() {
+    let mut rig = rig(|config| Machine::new(config, &Position::Resume(None)).unwrap());
+    let Err(Failure::Forbidden(fault)) = rig.poll(BUDGET, |_| (403, Vec::new(), "no".to_owned())) else {
+        panic!("it is forbidden")
+    };
+    let said = format!(
+        " The token is for https://graph.windows.net, of the tenant 33333333-3333-4333-8333-333333333333, with no permission \
+         (`roles`), for another 60 minutes. The token is of the tenant 33333333-3333-4333-8333-333333333333, and `tenant_id` is \
+         {TENANT}. The token holds no permission at all (neither `roles` nor `scp`)."
+    );
+    assert!(fault.message.ends_with(&said), "{}", fault.message);
+    let hint = fault.hint.unwrap();
+    let at = |part: &str| hint.find(part).unwrap_or_else(|| panic!("no `{part}` in {hint}"));
+    assert!(
+        at("'Grant admin consent'") < at("into `tenant_id`") && at("into `tenant_id`") < at("See docs/errors.md"),
+        "{hint}"
+    );
+}
