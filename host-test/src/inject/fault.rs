@@ -95,7 +95,7 @@ impl FaultError {
 /// What can be written: the name with its value, and what it means.
 const FORMS: [(&str, &str); 13] = [
     ("late=PT5M", "the answer begins so late"),
-    ("cut", "the connection breaks in the middle of the body; cut=100 after 100 bytes; cut=each a run for every byte"),
+    ("cut", "the connection breaks in the middle of the body; cut=100 after 100 bytes; cut=each a run for each byte"),
     ("stall", "nothing more comes from the middle of the body on; stall=100 after 100 bytes"),
     ("slow=PT1S", "the body comes in eight pieces, with so long before each"),
     ("chunks=1", "the body comes in chunks of so many bytes"),
