@@ -298,14 +298,16 @@ impl<'a, S: Subject> Host<'a, S> {
     }
 
     /// From which stamp on keys may be forgotten, where those of so many events need not have had room beside those that the
-    /// position holds. What lies before the slice that is read then is not read again.
+    /// position holds. What lies before the slice that is read then is not read again, unless the service's clock held the cursor
+    /// back.
     fn forgotten(&self, events: usize) -> Option<Tick> {
         let room = self.world.limits.checkpoint_bytes - HEADER_BYTES;
         let is_full = |held: usize| held + (events + 1) * Ring::KEY_BYTES > room;
         // Before the first checkpoint nothing is held.
         let Some(state) = &self.state else { return is_full(0).then_some(Tick::MIN) };
         let may_forget = state.frozen || is_full(state.ring.encoded_bytes());
-        may_forget.then(|| state.round.map_or(state.reread, |round| round.at).minus(MINUTE))
+        let reads_from = state.round.map_or(state.reread, |round| round.at.min(state.cursor));
+        may_forget.then(|| reads_from.minus(MINUTE))
     }
 
     fn wait(&mut self, nanoseconds: u64) {

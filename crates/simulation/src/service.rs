@@ -6,6 +6,7 @@ use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 use crate::body::{Body, Ending, failure};
 use crate::clock::Clock;
 use crate::coverage::{Coverage, Met};
+use crate::expected::REACH;
 use crate::history::Detection;
 use crate::random::Random;
 use crate::world::{DAY, Fault, HOUR, Order, Trouble, Window, World};
@@ -244,7 +245,9 @@ impl<'a> Service<'a> {
         let query = match query {
             Ok(query) => query,
             Err(page) => {
-                let rate = self.world.service.expired_links;
+                // A tick of many pages that run out each time could not be told from one that cannot be read.
+                let is_tick = self.asked.1.0 - self.asked.0.0 <= REACH;
+                let rate = if is_tick { 0 } else { self.world.service.expired_links };
                 if self.pages[page].has_run_out || (rate > 0 && self.is_faulty(rate, clock)) {
                     self.pages[page].has_run_out = true;
                     met.add(Met::LinkRanOut);
