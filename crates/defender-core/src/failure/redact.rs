@@ -40,8 +40,10 @@ fn without(text: &str, secret: &str) -> String {
 /// before an ellipsis, and where a quotation ends.
 #[inline(never)]
 fn written(text: &str, secret: &str, may_be_cut: bool, escapes_first: bool) -> Option<usize> {
-    let (mut rest, mut found) = (text, 0);
+    let (mut rest, mut found, mut cut) = (text, 0, None);
     for letter in secret.chars() {
+        // Before each letter, since one that is written in clear may be what a cut left of an escape.
+        cut = end_of_cut(text, rest, found).or(cut);
         let clear = rest.starts_with(letter).then_some(letter.len_utf8());
         let length =
             if escapes_first { escaped(rest, letter).or(clear) } else { clear.or_else(|| escaped(rest, letter)) };
@@ -52,9 +54,16 @@ fn written(text: &str, secret: &str, may_be_cut: bool, escapes_first: bool) -> O
     if found == secret.len() {
         return Some(taken);
     }
+    cut.filter(|_| may_be_cut)
+}
+
+/// Where the beginning of a secret ends that was cut where this rest of the text begins, or in an escape there.
+fn end_of_cut(text: &str, rest: &str, found: usize) -> Option<usize> {
+    if found < CUT_SECRET {
+        return None;
+    }
     let left = rest.split(['…', '"']).next().unwrap_or(rest);
-    let is_cut = left.is_empty() || begins_escape(left);
-    (may_be_cut && found >= CUT_SECRET && is_cut).then_some(taken + left.len())
+    (left.is_empty() || begins_escape(left)).then(|| text.len() - rest.len() + left.len())
 }
 
 /// Whether this is what a cut through an escape leaves.
@@ -222,6 +231,11 @@ mod tests {
             );
         }
         assert_eq!(redact("abcdefgh and more", &[&secret]), "abcdefgh and more");
+        for (secret, cut) in
+            [("abcdefgh% x", "abcdefgh%2"), ("abcdefgh\\ x", "abcdefgh\\u00"), ("abcdefgh&;x", "abcdefgh&#3")]
+        {
+            assert_eq!(redact(&format!("said \"{cut}\"."), &[&Secret::new(secret)]), "said \"[redacted]\".", "{cut}");
+        }
     }
 
     #[test]

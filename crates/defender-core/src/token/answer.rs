@@ -33,7 +33,7 @@ pub fn read_token(head: &ResponseHead, body: &[u8], now: Now, config: &Config) -
         return Err(refusal(head, body, parsed.ok().as_ref(), now, config));
     }
     match parsed {
-        Ok(value) => token(&value, now).map_err(|why| unreadable(head, &why, OTHER_ENDPOINT, config)),
+        Ok(value) => token(&value, now, config).map_err(|why| unreadable(head, &why, OTHER_ENDPOINT, config)),
         Err(error) if error.is_eof() && body.trim_ascii_start().starts_with(b"{") => {
             Err(Failure::Unavailable(Delay { after: None, fault: truncated(head, body.len(), config) }))
         }
@@ -42,7 +42,7 @@ pub fn read_token(head: &ResponseHead, body: &[u8], now: Now, config: &Config) -
 }
 
 /// The token of a successful answer, or why there is none: a clause.
-fn token(value: &Node, now: Now) -> Result<Token, String> {
+fn token(value: &Node, now: Now, config: &Config) -> Result<Token, String> {
     let bearer = match value.get("access_token") {
         Some(Node::Text(bearer)) if !bearer.is_empty() => bearer,
         _ => return Err("its answer holds no `access_token`".to_owned()),
@@ -55,7 +55,9 @@ fn token(value: &Node, now: Now) -> Result<Token, String> {
         None | Some(Node::Null) => {}
         Some(Node::Text(kind)) if kind.trim().eq_ignore_ascii_case("bearer") => {}
         Some(Node::Text(kind)) => {
-            return Err(format!("the token's type is \"{}\" where Bearer is needed", quote(kind, &[])));
+            let bearer = Secret::new(bearer);
+            let secrets = [config.credential.secrets(), vec![&bearer]].concat();
+            return Err(format!("the token's type is \"{}\" where Bearer is needed", quote(kind, &secrets)));
         }
         Some(_) => return Err("the token's type is not a string".to_owned()),
     }
@@ -203,6 +205,8 @@ mod tests {
             (r#"{"access_token":"kanarie b"}"#, "no header may carry"),
             (r#"{"access_token":"kanarié"}"#, "no header may carry"),
             (r#"{"token_type":"mac","access_token":"kanarie"}"#, "type is \"mac\""),
+            (r#"{"token_type":"mac kanarie","access_token":"kanarie"}"#, "type is \"mac [redacted]\""),
+            (r#"{"token_type":"mac kanarie~9Q+/=&% \u00e9's","access_token":"t1"}"#, "type is \"mac [redacted]\""),
             (r#"{"token_type":7,"access_token":"kanarie"}"#, "type is not a string"),
             ("", "application/json, an empty body"),
             ("access_token=kanarie", "application/json, 20 bytes that are not JSON"),
