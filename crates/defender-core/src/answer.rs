@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use twox_hash::XxHash64;
 
-use crate::detection::Row;
+use crate::row::{Records, Row};
 use crate::scan::Stop;
 
 mod envelope;
@@ -27,6 +27,7 @@ pub struct AnswerReader {
     is_single: bool,
     /// What stands about the array, where it is a member of an object.
     envelope: Envelope,
+    records: Records,
     max_record: usize,
 }
 
@@ -100,8 +101,8 @@ impl std::fmt::Debug for AnswerReader {
 }
 
 impl AnswerReader {
-    /// A reader that hands out records of at most `max_record` bytes.
-    pub fn new(max_record: usize) -> Self {
+    /// A reader that hands out records of this kind, of at most `max_record` bytes.
+    pub fn new(records: Records, max_record: usize) -> Self {
         Self {
             buffer: Vec::new(),
             consumed: 0,
@@ -110,6 +111,7 @@ impl AnswerReader {
             ended: false,
             is_single: false,
             envelope: Envelope::default(),
+            records,
             max_record,
         }
     }
@@ -232,7 +234,7 @@ impl AnswerReader {
         if there < retry_at && there <= self.max_record && !self.ended {
             return Some(Found::NeedsMore);
         }
-        match Row::read(self.rest()) {
+        match Row::read(self.rest(), self.records) {
             Ok((row, length)) if length <= self.max_record => {
                 // A number, unlike a record, does not tell where it ends: where the body breaks off it may be half of one.
                 if length == there && !matches!(self.rest().last(), Some(b'}' | b']' | b'"')) {
@@ -390,7 +392,7 @@ mod tests {
 
     /// Everything that is found in a body which comes in chunks of one size.
     fn read(body: &[u8], chunk: usize, max_record: usize) -> Result<Vec<String>, String> {
-        let mut reader = AnswerReader::new(max_record);
+        let mut reader = AnswerReader::new(Records::Detections, max_record);
         let mut chunks = body.chunks(chunk);
         let mut records = Vec::new();
         loop {
@@ -488,7 +490,7 @@ mod tests {
             check(&body[..length], Err("cut off"));
         }
         for half_a_number in ["[12", "[-1.5", r#"{"value":[1"#] {
-            let mut reader = AnswerReader::new(200);
+            let mut reader = AnswerReader::new(Records::Detections, 200);
             reader.push(half_a_number.as_bytes());
             reader.end();
             assert!(matches!(reader.find(), Found::CutOff), "{half_a_number}");
@@ -522,7 +524,7 @@ mod tests {
     #[test]
     fn a_body_that_was_given_up_stays_given_up() {
         for body in ["<html>", r#"{"a":tru}"#, r#"{"value":[],"value":[]}"#, "[] []"] {
-            let mut reader = AnswerReader::new(200);
+            let mut reader = AnswerReader::new(Records::Detections, 200);
             reader.push(body.as_bytes());
             let told = std::iter::repeat_with(|| reader.find()).find(|found| !matches!(found, Found::Record(..)));
             assert!(matches!(told, Some(Found::Malformed(_))), "{body}: {told:?}");
@@ -536,7 +538,7 @@ mod tests {
     fn a_record_is_held_as_far_as_it_may_be_one_and_no_further() {
         for chunk in [1, 7, 64] {
             let body = format!(r#"[{{"a":"{}"}}]"#, "x".repeat(1000));
-            let mut reader = AnswerReader::new(200);
+            let mut reader = AnswerReader::new(Records::Detections, 200);
             for chunk in body.as_bytes().chunks(chunk) {
                 reader.push(chunk);
                 let _ = reader.find();

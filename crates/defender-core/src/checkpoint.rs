@@ -54,6 +54,10 @@ pub struct State {
     pub turns: u32,
     /// The shortest slice that a failing one is halved to, in ticks. It grows along a range that is given up.
     pub grain: Ticks,
+    /// Whether the present slice is asked for without `$expand`, since the service fails with it.
+    pub plain: bool,
+    /// Up to where gaps say that answers are partial, while they are.
+    pub partial: Option<Tick>,
     /// Whether the ring was too full for the keys of the present slice: then they are not all in it.
     pub frozen: bool,
     /// A single request that was sent, and when.
@@ -112,10 +116,15 @@ impl State {
         if self.grain > 1 {
             write!(out, ",\"grain\":{}", self.grain)?;
         }
+        if let Some(partial) = self.partial {
+            write!(out, ",\"partial\":\"{partial}\"")?;
+        }
         if let Some(asked) = self.asked {
             write!(out, ",\"asked\":\"{asked}\"")?;
         }
-        for (name, flag) in [("anchored", self.anchored), ("frozen", self.frozen), ("answered", self.answered)] {
+        for (name, flag) in
+            [("anchored", self.anchored), ("plain", self.plain), ("frozen", self.frozen), ("answered", self.answered)]
+        {
             if flag {
                 write!(out, ",\"{name}\":true")?;
             }
@@ -132,10 +141,19 @@ impl State {
     ///
     /// [`Failure::UnusableCheckpoint`] for one that is corrupt, of a later version, or of another source.
     pub fn from_text(text: &str, identity: &str) -> Result<Self, Failure> {
+        Self::from_text_of(text, identity, &[])
+    }
+
+    /// The same, of a source that reads on from the checkpoints of others as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`State::from_text`].
+    pub fn from_text_of(text: &str, identity: &str, accepts: &[String]) -> Result<Self, Failure> {
         let mut members = read(text)?;
         let ill_typed = || corrupt("its members are not those of its format");
         let written_for = members.required("identity", string).ok_or_else(ill_typed)?;
-        if written_for != identity {
+        if written_for != identity && !accepts.contains(&written_for) {
             return Err(unusable(
                 "checkpoint.foreign",
                 format!(
@@ -229,6 +247,8 @@ impl Members {
             strikes: self.optional("strikes", count)?.unwrap_or_default(),
             turns: self.optional("turns", count)?.unwrap_or_default(),
             grain: self.optional("grain", ticks)?.unwrap_or(1),
+            plain: self.optional("plain", flag)?.unwrap_or_default(),
+            partial: self.optional("partial", stamp)?,
             frozen: self.optional("frozen", flag)?.unwrap_or_default(),
             asked: self.optional("asked", stamp)?,
             answered: self.optional("answered", flag)?.unwrap_or_default(),
@@ -342,6 +362,8 @@ mod tests {
             strikes: 2,
             turns: 3,
             grain: 4,
+            plain: false,
+            partial: None,
             frozen: true,
             asked: Some(tick("2026-01-01T12:00:00Z")),
             answered: true,
@@ -381,6 +403,9 @@ mod tests {
         assert!(copy.ring.contains(0x0123_4567_89AB_CDEF));
         let small = State { whole: 1, failures: 1, strikes: 1, turns: 1, grain: 2, ..state() };
         let copy = State::from_text(&small.to_text(), &small.identity).unwrap();
+        let missing = State { plain: true, partial: Some(small.cursor), ..small.clone() };
+        let copied = State::from_text(&missing.to_text(), &missing.identity).unwrap();
+        assert_eq!((copied.plain, copied.partial), (true, Some(small.cursor)));
         let counts = (copy.whole, copy.failures, copy.strikes, copy.turns, copy.grain);
         assert_eq!(counts, (1, 1, 1, 1, 2));
     }

@@ -48,6 +48,19 @@ pub enum GapCause {
     Other(&'static str),
 }
 
+impl GapCause {
+    /// The name of the case, as `wit/source.wit` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Expired => "expired",
+            Self::Unreadable => "unreadable",
+            Self::Partial => "partial",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Gap {
     pub key: String,

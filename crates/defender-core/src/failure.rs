@@ -70,10 +70,11 @@ impl Failure {
     }
 }
 
-/// What any answer of the detections endpoint other than 200 means. A 401 is the final one: the caller has already
+/// What any answer of the API's endpoint other than 200 means. A 401 is the final one: the caller has already
 /// tried a fresh token, where it can ask for one.
 pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Config) -> Failure {
     let (host, tenant) = (&config.api_endpoint.host, &config.tenant_id);
+    let protocol = config.protocol;
     let Said { text: said, request_id: named, code } = said(head, body_start, config);
     let (means, advice) = match code {
         Some(ApiCode { code, meaning, hint }) => (format!(" `{code}` means: {meaning}."), *hint),
@@ -82,7 +83,7 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
     let status = head.status;
     let fault = |code: String, what: String, hint: &str, section: &str| Fault {
         code,
-        message: format!("The detections endpoint {host} {what} (HTTP {status}). It answered: {said}.{means}"),
+        message: format!("The {} {host} {what} (HTTP {status}). It answered: {said}.{means}", protocol.endpoint),
         hint: Some(see(format!("{advice} {hint}").trim_start(), section)),
         status: Some(status),
         request_id: request_id(named.as_deref(), head, config),
@@ -107,23 +108,23 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
                  there, or the request is malformed, which the service answers alike",
                 config.token_endpoint.host, config.audience
             ),
-            "Check that the tenant's data lives in the region of this host and that the audience is the one of the \
-             SIEM API; then check limits, groups and tags of the configuration.",
+            protocol.refused_token,
             "httpstatus-401",
         )),
         403 => Failure::Forbidden(coded(
             &format!(
-                "does not let the application read the detections of tenant {tenant}: one of the tenant's domains is \
-                 not managed by its administrator, the tenant's state is deleted, or the application lacks the \
-                 permission to read alerts"
+                "does not let the application read the {} of tenant {tenant}: {}",
+                protocol.things, protocol.forbidden.0
             ),
-            "Have an administrator enable SIEM integration, grant the application its permission, and check the state \
-             of the tenant and its domains.",
+            protocol.forbidden.1,
             "httpstatus-403",
         )),
         404 => Failure::Rejected(coded(
             "has nothing at the path that was asked for",
-            "Check `region`, `cloud` and `endpoints.api`: the path is `/api/alerts`.",
+            &format!(
+                "Check `region`, `cloud` and `endpoints.api`: the path is `/{}`.",
+                protocol.routes.first().copied().unwrap_or_default()
+            ),
             "httpstatus-404",
         )),
         429 => Failure::Throttled(delayed(coded(
@@ -143,27 +144,28 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
             "Set `endpoints.api` to the new address if you trust it; a proxy's login page is the usual culprit.",
             "httpredirect",
         )),
-        400..=499 => Failure::Rejected(coded(
-            "refused the request",
-            "Check limits, groups and tags of the configuration, and whether a proxy stands in between.",
-            "httpstatus-4xx",
-        )),
+        400..=499 => Failure::Rejected(coded("refused the request", protocol.refused_request, "httpstatus-4xx")),
         _ => Failure::Rejected(coded(
             "answered with a status that it does not document",
-            "Check that `endpoints.api` names the detections endpoint, and that no proxy stands in between.",
+            &format!(
+                "Check that `endpoints.api` names the {}, and that no proxy stands in between.",
+                protocol.endpoint
+            ),
             "httpstatus-2xx",
         )),
     }
 }
 
-/// What a 200 means whose body is something other than detections. `start` is the beginning of the body.
-pub fn not_detections(head: &ResponseHead, start: &[u8], config: &Config) -> Failure {
+/// What a 200 means whose body is something other than what was asked for. `start` is the beginning of the body.
+pub fn no_answer(head: &ResponseHead, start: &[u8], config: &Config) -> Failure {
     Failure::Rejected(Fault {
-        code: "http.not-detections".to_owned(),
+        code: config.protocol.no_answer.to_owned(),
         message: format!(
-            "The detections endpoint {} answered HTTP {} with something other than detections: {}.",
+            "The {} {} answered HTTP {} with something other than {}: {}.",
+            config.protocol.endpoint,
             config.api_endpoint.host,
             head.status,
+            config.protocol.things,
             excerpt(head.header("content-type"), start, &config.credential.secrets())
         ),
         hint: Some(see(
@@ -208,7 +210,8 @@ pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config:
         PageFault::Refused => (
             "paging.refused",
             format!(
-                "The detections endpoint {host} refused the next page of its answer (HTTP {}). It answered: {}.",
+                "The {} {host} refused the next page of its answer (HTTP {}). It answered: {}.",
+                config.protocol.endpoint,
                 head.status,
                 said(head, start, config).text
             ),

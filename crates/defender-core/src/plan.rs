@@ -3,8 +3,8 @@
 
 use crate::config::duration::{Iso, MINUTE};
 use crate::config::{
-    Config, CredentialKind, Endpoint, Filters, OLD_SIEM_AUDIENCE, Printer, SIEM_AUDIENCE, SingleRequest, Start,
-    is_guid, is_known_api_host, is_known_login_host, is_placeholder,
+    Config, CredentialKind, Endpoint, Filters, Printer, Selection, SingleRequest, Start, is_guid, is_known_login_host,
+    is_placeholder,
 };
 use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
 use crate::secret::Secret;
@@ -40,7 +40,7 @@ impl Config {
             origins,
             secrets,
             identity: self.identity(),
-            accepts: Vec::new(),
+            accepts: self.accepts(),
             effective_config: self.effective(),
             notes: self.notes(),
         }
@@ -52,7 +52,7 @@ impl Config {
         let mut json = Printer::new();
         json.text("tenant_id", &self.tenant_id);
         json.text("client_id", &self.client_id);
-        json.text("api", "siem");
+        json.text("api", self.protocol.name);
         json.text("cloud", self.cloud.name());
         if let Some(region) = self.region {
             json.text("region", region.name());
@@ -89,6 +89,16 @@ impl Config {
         if let Some(limit) = self.limit {
             json.number("limit", limit);
         }
+        if self.protocol.odata.is_some() {
+            json.text("emit", self.emit.name());
+            let Selection { severity, status, service_source } = &self.selection;
+            let lists = [("severity", severity), ("status", status), ("service_source", service_source)];
+            // Not every API has every filter.
+            for (name, words) in lists.into_iter().filter(|(_, words)| !words.is_empty()) {
+                json.texts(name, words);
+            }
+            return;
+        }
         let names = ["machinegroups", "device_created_machine_tags", "cloud_created_machine_tags"];
         print_filters(&self.filters, names, json);
     }
@@ -100,7 +110,7 @@ impl Config {
                 notes.push(note.about(value));
             }
         };
-        add(true, &SIEM_DEPRECATED, "");
+        add(self.protocol.odata.is_none(), &SIEM_DEPRECATED, "");
         let kind = self.credential.kind();
         let is_an_id = |(kind, value): (_, &Secret)| kind == CredentialKind::ClientSecret && is_guid(value.expose());
         add(self.credential.application().is_some_and(is_an_id), &CLIENT_SECRET_IS_AN_ID, "");
@@ -111,9 +121,9 @@ impl Config {
         add(self.client_id == self.tenant_id, &CLIENT_IS_TENANT, "");
         let (token, api) = (&self.token_endpoint.host, &self.api_endpoint.host);
         add(kind != CredentialKind::AccessToken && !is_known_login_host(token), &TOKEN_HOST, token);
-        add(!is_known_api_host(api), &API_HOST, api);
-        let known = [SIEM_AUDIENCE, OLD_SIEM_AUDIENCE].contains(&self.audience.trim_end_matches('/'));
-        add(!known, &AUDIENCE, "");
+        add(!self.protocol.has_host(api), &API_HOST, api);
+        let is_known = |(audience, _): &(&str, _)| *audience == self.audience.trim_end_matches('/');
+        add(!self.protocol.audiences.iter().any(is_known), &AUDIENCE, self.protocol.title);
         if let Some(request) = &self.request {
             add(!request.can_be_made_again(), &REQUEST, "");
             return notes;
@@ -123,7 +133,7 @@ impl Config {
         // `slice` is a minute at the least.
         let requests = self.overlap / self.slice.max(1);
         add(requests >= MANY_REQUESTS, &MANY_REQUESTS_NOTE, &requests.to_string());
-        add(self.limit.is_some(), &LIMIT, "");
+        add(self.limit.is_some() && self.protocol.odata.is_none(), &LIMIT, "");
         notes
     }
 }
@@ -154,7 +164,7 @@ static SIEM_DEPRECATED: Note = Note {
     code: "plan.siem-deprecated",
     pointer: "/api",
     message: "Microsoft deprecated the SIEM API on 31 December 2023 and may turn it off without notice.",
-    hint: "Plan the move to its successor, the Microsoft Graph security API (alerts_v2).",
+    hint: "Move to `api` = `graph` or `alerts`, which read on from the checkpoint of `siem`: give the source one of them in place.",
 };
 
 static CLIENT_SECRET_IS_AN_ID: Note = Note {
@@ -202,7 +212,7 @@ static API_HOST: Note = Note {
     level: Level::Warning,
     code: "plan.api-host",
     pointer: "/endpoints/api",
-    message: "The access token is sent to {}, which is not a host that Microsoft names for the SIEM API.",
+    message: "The access token is sent to {}, which is not a host that Microsoft names for this API.",
     hint: "Make sure that this host is yours, or leave `endpoints.api` out.",
 };
 
@@ -210,7 +220,7 @@ static AUDIENCE: Note = Note {
     level: Level::Warning,
     code: "plan.audience",
     pointer: "/endpoints/audience",
-    message: "The token is asked for an audience that Microsoft does not name for the SIEM API, which may refuse it.",
+    message: "The token is asked for an audience that Microsoft does not name for {}, which may refuse it.",
     hint: "Leave `endpoints.audience` out.",
 };
 
@@ -394,7 +404,7 @@ mod tests {
         ] {
             assert_eq!(effective[member], value, "{member}");
         }
-        assert_eq!(effective["endpoints"]["audience"], SIEM_AUDIENCE);
+        assert_eq!(effective["endpoints"]["audience"], "https://graph.windows.net");
         assert_eq!(effective["endpoints"]["api"], "https://wdatp-alertexporter-eu.windows.com/api/alerts");
     }
 

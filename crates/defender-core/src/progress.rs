@@ -3,13 +3,29 @@
 use crate::checkpoint::{Round, State};
 use crate::config::{Config, Start};
 use crate::ring::Ring;
-use crate::tick::{Tick, Ticks};
+use crate::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
 #[cfg(test)]
 mod tests;
 
 /// How often a slice fails before its neighbour is tried. One more in `failures` means that the neighbour was read.
 pub(crate) const PATIENCE: u32 = 3;
+
+/// For how long a range is read again of which the service said that a part is missing, beyond the overlap.
+const PARTIAL_PATIENCE: Ticks = 24 * 3600 * TICKS_PER_SECOND;
+
+/// What closes a slice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer {
+    /// When it was asked for, on the local clock.
+    pub sent: Tick,
+    /// When the service dated it.
+    pub date: Option<Tick>,
+    /// How many rows it had.
+    pub rows: u32,
+    /// Whether the service said that a part is missing.
+    pub is_partial: bool,
+}
 
 impl State {
     /// Where a source that has never been polled begins.
@@ -36,6 +52,8 @@ impl State {
             strikes: 0,
             turns: 0,
             grain: 1,
+            plain: false,
+            partial: None,
             frozen: false,
             asked: None,
             answered: false,
@@ -55,6 +73,13 @@ impl State {
             self.round = None;
         }
         moves
+    }
+
+    /// Where a source begins that reads on from the checkpoint of another API of the same tenant. What that one would have read
+    /// again may show up late in this one too, and its clock of visibility is another one: so the overlap comes once more.
+    pub fn take_over(config: &Config, other: &Self) -> Self {
+        let start = other.reread.min(other.cursor).minus(config.overlap);
+        Self { anchored: true, bound: other.bound, ..Self::begin(config, Some((start, Tick::MAX)), start) }
     }
 
     /// Whether nothing has been asked for yet.
@@ -91,12 +116,19 @@ impl State {
 
     /// Goes on with the older half of the slice; false where it is one tick long.
     pub fn halve(&mut self) -> bool {
+        self.cut_before(None)
+    }
+
+    /// The same after an answer that was cut, whose newest row has this stamp: where all of its rows lie in the older half,
+    /// that one would be cut again, and what lies before the newest row is asked for in its place.
+    pub fn cut_before(&mut self, newest: Option<Tick>) -> bool {
         let Some(round) = &mut self.round else { return false };
         let half = (round.end.0 - round.at.0) / 2;
         if half == 0 {
             return false;
         }
-        round.end = round.at.plus(half);
+        let middle = round.at.plus(half);
+        round.end = newest.map_or(middle, |newest| newest.clamp(round.at.plus(1), middle));
         self.length = half;
         true
     }
@@ -106,13 +138,14 @@ impl State {
     pub fn pass_over(&mut self, config: &Config) {
         let Some(Round { end, .. }) = self.round else { return };
         let grain = self.grain.saturating_mul(2).min(config.slice);
-        self.complete(config, end.plus(config.settle).plus(config.overlap), None, 0);
+        self.complete(config, &Answer { sent: end.plus(config.settle).plus(config.overlap), ..Answer::default() });
         self.grain = grain;
     }
 
-    /// The slice has been read: `rows` came, in an answer that was asked for at `sent` and that the service dated `date`.
-    pub fn complete(&mut self, config: &Config, sent: Tick, date: Option<Tick>, rows: u32) {
+    /// The slice has been read.
+    pub fn complete(&mut self, config: &Config, answer: &Answer) {
         let Some(Round { until, at, end }) = self.round else { return };
+        let &Answer { sent, date, rows, is_partial } = answer;
         let service_now = date.unwrap_or(sent);
         // What lies before this slice was read earlier: this answer tells nothing of it, so nothing is passed over.
         if at <= self.cursor {
@@ -120,7 +153,10 @@ impl State {
         }
         // What was visible longer ago than the overlap has shown up by now, if it ever does.
         let settled = service_now.min(sent).minus(config.settle).minus(config.overlap);
-        let read = end.min(settled);
+        let read = end.min(if is_partial { settled.minus(PARTIAL_PATIENCE) } else { settled });
+        if !is_partial && at <= self.reread {
+            self.partial = None;
+        }
         if at <= self.reread && read > self.reread {
             self.reread = read;
             self.watermark = self.watermark.max(Some(read));
@@ -132,8 +168,13 @@ impl State {
         self.turns = 0;
         self.grain = 1;
         // A slice whose keys did not fit the ring was too long.
-        self.length = if self.frozen { (self.length / 2).max(1) } else { self.grown(rows).min(config.slice) };
+        self.length = if self.frozen { (self.length / 2).max(1) } else { self.grown(config, rows).min(config.slice) };
         self.frozen = false;
+        if self.plain {
+            // The next slice is tried in full again, once.
+            self.plain = false;
+            self.failures = PATIENCE - 1;
+        }
         if end < until {
             self.begin_slice(end, until);
         } else {
@@ -142,10 +183,11 @@ impl State {
     }
 
     /// How long the next slice may be, after an answer of so many rows.
-    fn grown(&self, rows: u32) -> Ticks {
-        let factor = match self.cap {
-            Some(cap) if rows >= cap / 3 => 1,
-            Some(cap) if rows >= cap / 9 => 2,
+    fn grown(&self, config: &Config, rows: u32) -> Ticks {
+        let page = config.limit.filter(|_| config.protocol.odata.is_some());
+        let factor = match self.cap.or(page) {
+            Some(cap) if rows.saturating_mul(3) >= cap => 1,
+            Some(cap) if rows.saturating_mul(9) >= cap => 2,
             _ => 4,
         };
         self.length.saturating_mul(factor)

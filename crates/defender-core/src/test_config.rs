@@ -1,8 +1,9 @@
 //! A configuration for tests that are about something else than configurations.
 
 use crate::config::{
-    Cloud, Config, Credential, CredentialKind, Endpoint, Filters, Format, Region, Start, TokenVersion,
+    Cloud, Config, Credential, CredentialKind, Emit, Endpoint, Filters, Format, Region, Selection, Start, TokenVersion,
 };
+use crate::protocol::SIEM;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 
 /// The secret of [`config`]. It must show up nowhere but in the form of a token request.
@@ -14,6 +15,7 @@ pub(crate) fn config() -> Config {
         tenant_id: "contoso.example".to_owned(),
         client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         credential: Credential::new(CredentialKind::ClientSecret, CANARY),
+        protocol: &SIEM,
         cloud: Cloud::Commercial,
         region: Some(Region::Eu),
         token_version: TokenVersion::V1,
@@ -26,6 +28,8 @@ pub(crate) fn config() -> Config {
         slice: 3600 * TICKS_PER_SECOND,
         poll_interval: 300 * TICKS_PER_SECOND,
         limit: None,
+        emit: Emit::EveryUpdate,
+        selection: Selection::default(),
         filters: Filters::default(),
         request: None,
         format: Format::Raw,

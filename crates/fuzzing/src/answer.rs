@@ -3,12 +3,12 @@
 use std::hash::Hasher as _;
 
 use defender_core::answer::{AnswerReader, Found};
-use defender_core::detection::Row;
+use defender_core::row::{Records, Row};
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use twox_hash::XxHash64;
 
-use crate::{Reached, canary, detection};
+use crate::{Reached, canary, row};
 
 /// What was read of a body: the records, and how it ended.
 #[derive(Debug, Eq, PartialEq)]
@@ -34,16 +34,23 @@ enum End {
 /// However a body is cut into chunks, the same records come, byte for byte, and the same end. They are the records that
 /// serde_json finds in the whole body, where the body is JSON.
 ///
-/// The first byte is the size of the chunks, the second the largest record; the rest is the body.
+/// The first byte is the size of the chunks and, from 128 on, says which of the other APIs it is; the second is the largest
+/// record; the rest is the body.
 pub fn answer(data: &[u8]) -> Reached {
     let [size, max_record, body @ ..] = data else { return Reached::new() };
     let mut reached = Reached::new();
     // Large enough for any record, so that all of them must come; or small, to see some passed over.
     let max_record = if *max_record < b'0' { usize::from(*max_record) + 1 } else { body.len() + 1 };
-    let whole = read(body, &[body.len().max(1)], max_record);
+    let records = match size {
+        ..0x80 => Records::Detections,
+        0x80..0xA8 => Records::Alerts,
+        0xA8..0xD0 => Records::Graph,
+        0xD0.. => Records::Incidents,
+    };
+    let whole = read(records, body, &[body.len().max(1)], max_record);
     let size = usize::from(*size);
     for sizes in [vec![1], vec![2 + size % 7], vec![1 + size / 7, 1 + size % 31, 1, 0]] {
-        let read = read(body, &sizes, max_record);
+        let read = read(records, body, &sizes, max_record);
         if is_settled(&whole, max_record, body) {
             assert_eq!(read, whole, "in chunks of {sizes:?}: {}", String::from_utf8_lossy(body));
         }
@@ -51,7 +58,7 @@ pub fn answer(data: &[u8]) -> Reached {
     check_slices(body, &whole);
     for record in &whole.records {
         match record {
-            Record::Whole(bytes, row) => detection::check(bytes, row, &mut reached),
+            Record::Whole(bytes, found) => row::check(bytes, found, records, &mut reached),
             Record::Oversize(_) => {
                 reached.insert("oversize");
             }
@@ -85,8 +92,8 @@ fn is_settled(whole: &Read, max_record: usize, body: &[u8]) -> bool {
     max_record > body.len() || whole.end == End::Complete
 }
 
-fn read(body: &[u8], sizes: &[usize], max_record: usize) -> Read {
-    let mut reader = AnswerReader::new(max_record);
+fn read(kind: Records, body: &[u8], sizes: &[usize], max_record: usize) -> Read {
+    let mut reader = AnswerReader::new(kind, max_record);
     let (mut records, mut rest, mut sizes) = (Vec::new(), body, sizes.iter().cycle());
     let mut has_ended = false;
     let mut steps = 0;

@@ -2,7 +2,7 @@
 
 use defender_core::config::Config;
 use defender_core::contract::{Delay, Diagnostic, Failure, Fault};
-use defender_core::failure::{not_detections, transport_failure};
+use defender_core::failure::{no_answer, transport_failure};
 use defender_core::http::{MAX_RETRY_AFTER, ResponseHead, TransportFailure, TransportFailureKind};
 use defender_core::tick::{Now, Tick};
 use defender_core::token::{MAX_LIFETIME, read_token};
@@ -48,7 +48,7 @@ pub fn api_failure(data: &[u8]) -> Reached {
     let mut reached = Reached::new();
     let bearer = defender_core::secret::Secret::new(canary::TOKEN);
     for mut failure in
-        [defender_core::failure::api_failure(&head, &body, now(), &config), not_detections(&head, &body, &config)]
+        [defender_core::failure::api_failure(&head, &body, now(), &config), no_answer(&head, &body, &config)]
     {
         failure.redact(&bearer);
         reached.insert(check(failure));

@@ -8,10 +8,10 @@ mod bytes;
 mod canary;
 mod checkpoint;
 mod configuration;
-mod detection;
 mod failure;
 mod machine;
 mod ring;
+mod row;
 mod tick;
 
 pub use answer::answer;

@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::problems::Complaint;
 use super::{Cloud, Endpoint, Region, TokenVersion};
+use crate::protocol::{PROTOCOLS, Protocol};
 
 /// An absolute URL, taken apart.
 #[derive(Debug)]
@@ -110,50 +111,59 @@ impl Endpoint {
     }
 }
 
-/// The path of the detections, from any of the ways to write it: none at all, `/api/alerts`, with a slash behind it, as
-/// `/api/Alerts` or `/api/alert`, each behind a prefix such as a gateway's.
+/// The path of an API, from any of the ways to write it: none at all, one of its routes in letters of any case, with a slash
+/// behind it, each behind a prefix such as a gateway's.
 ///
-/// Source: the examples and sample scripts on Microsoft's page, which has all four.
-pub(super) fn detections_path(path: &str) -> Result<String, Complaint> {
+/// Source for the SIEM API: the examples and sample scripts on Microsoft's page, which have four of them.
+pub(super) fn api_path(path: &str, protocol: &Protocol) -> Result<String, Complaint> {
     let path = path.trim_matches('/');
+    let without_route = |path| protocol.routes.iter().find_map(|route| without(path, route));
+    let route = protocol.routes.first().copied().unwrap_or_default();
     let prefix = match without_route(path) {
         Some(prefix) => prefix,
         None if path.is_empty() => "",
         None => {
             return Err(Complaint::new(
-                "has a path that does not end in /api/alerts",
-                "Write the host alone, or the full URL with /api/alerts at its end; a prefix before it is kept.",
+                format!("has a path that does not end in /{route}"),
+                format!("Write the host alone, or the full URL with /{route} at its end; a prefix before it is kept."),
             ));
         }
     };
     if without_route(prefix).is_some() {
-        return Err(Complaint::new("has /api/alerts twice in its path", "Write /api/alerts once, or the host alone."));
+        let hint = format!("Write /{route} once, or the host alone.");
+        return Err(Complaint::new(format!("has /{route} twice in its path"), hint));
     }
-    Ok(format!("{}{prefix}/api/alerts", if prefix.is_empty() { "" } else { "/" }))
+    Ok(format!("{}{prefix}/{route}", if prefix.is_empty() { "" } else { "/" }))
 }
 
-/// What stands before `api/alerts` at the end of a path, without slashes around it.
-fn without_route(path: &str) -> Option<&str> {
-    let (rest, last) = path.rsplit_once('/')?;
-    let (prefix, before) = rest.trim_end_matches('/').rsplit_once('/').unwrap_or(("", rest));
-    let is_route = before.eq_ignore_ascii_case("api")
-        && (last.eq_ignore_ascii_case("alerts") || last.eq_ignore_ascii_case("alert"));
-    is_route.then(|| prefix.trim_end_matches('/'))
+/// What stands before a route at the end of a path, without slashes around it.
+fn without<'a>(path: &'a str, route: &str) -> Option<&'a str> {
+    let mut rest = path;
+    for part in route.rsplit('/') {
+        let (before, last) = rest.rsplit_once('/').unwrap_or(("", rest));
+        if !last.eq_ignore_ascii_case(part) {
+            return None;
+        }
+        rest = before.trim_end_matches('/');
+    }
+    Some(rest)
 }
 
-/// The hosts of the SIEM API: the clouds that each belongs to, and its region.
-///
-/// Source: Microsoft's page (both families of host names) and its US Government page of 2021.
-const API_HOSTS: &[(&str, &[Cloud], Region)] = &[
-    ("wdatp-alertexporter-us.windows.com", &[Cloud::Commercial], Region::Us),
-    ("wdatp-alertexporter-eu.windows.com", &[Cloud::Commercial], Region::Eu),
-    ("wdatp-alertexporter-uk.windows.com", &[Cloud::Commercial], Region::Uk),
-    ("wdatp-alertexporter-us.gcc.securitycenter.windows.us", &[Cloud::Gcc], Region::Us),
-    ("wdatp-alertexporter-us.securitycenter.windows.us", &[Cloud::GccHigh, Cloud::Dod], Region::Us),
-    ("wdatp-alertexporter-us.securitycenter.windows.com", &[Cloud::Commercial], Region::Us),
-    ("wdatp-alertexporter-eu.securitycenter.windows.com", &[Cloud::Commercial], Region::Eu),
-    ("wdatp-alertexporter-uk.securitycenter.windows.com", &[Cloud::Commercial], Region::Uk),
-];
+/// Which protocol is spoken, where `api` leaves two: the first, unless the endpoint has a host or the route of the other alone.
+pub(super) fn protocol(api: &str, endpoint: Option<&Url>) -> Option<&'static Protocol> {
+    let mut named = PROTOCOLS.into_iter().filter(|protocol| protocol.name == api);
+    let (first, second) = (named.next()?, named.next());
+    let is_meant = |protocol: &Protocol| {
+        endpoint.is_some_and(|url| {
+            let path = url.path.trim_matches('/');
+            protocol.has_host(&url.host) || protocol.routes.iter().any(|route| without(path, route).is_some())
+        })
+    };
+    match second {
+        Some(second) if is_meant(second) && !is_meant(first) => Some(second),
+        _ => Some(first),
+    }
+}
 
 /// The hosts that issue tokens, the first of each cloud being the one to use.
 ///
@@ -174,16 +184,6 @@ const LOGIN_HOSTS: &[(&str, &[Cloud])] = &[
 const WORLDWIDE: &[Cloud] = &[Cloud::Commercial, Cloud::Gcc];
 const US_GOVERNMENT: &[Cloud] = &[Cloud::GccHigh, Cloud::Dod];
 
-/// The host of the SIEM API in this cloud and region, where there is one.
-pub(super) fn api_host(cloud: Cloud, region: Region) -> Option<&'static str> {
-    API_HOSTS.iter().find(|(_, clouds, home)| clouds.contains(&cloud) && *home == region).map(|(host, ..)| *host)
-}
-
-/// Whether Microsoft names this host for the SIEM API.
-pub(crate) fn is_known_api_host(host: &str) -> bool {
-    API_HOSTS.iter().any(|(known, ..)| *known == host)
-}
-
 /// Whether Microsoft issues tokens at this host.
 pub(crate) fn is_known_login_host(host: &str) -> bool {
     LOGIN_HOSTS.iter().any(|(known, _)| *known == host)
@@ -195,33 +195,64 @@ pub(super) fn login_host(cloud: Cloud) -> &'static str {
 }
 
 /// Complains where a host of Microsoft belongs to another cloud, region or API. Other hosts pass: a gateway, a test.
-pub(super) fn check_api_host(host: &str, cloud: Cloud, region: Option<Region>) -> Result<(), Complaint> {
-    if let Some((_, clouds, home)) = API_HOSTS.iter().find(|(known, ..)| *known == host) {
-        check_cloud(host, clouds, cloud)?;
-        return match region {
-            Some(region) if region != *home => Err(Complaint::new(
+pub(super) fn check_api_host(
+    host: &str,
+    protocol: &Protocol,
+    cloud: Cloud,
+    region: Option<Region>,
+) -> Result<(), Complaint> {
+    if let Some(known) = protocol.hosts.iter().find(|known| known.name == host) {
+        check_cloud(host, known.clouds, cloud)?;
+        return match (region, known.region) {
+            (Some(region), Some(home)) if region != home => Err(Complaint::new(
                 format!("names {host}, the host of the region `{}`, but `region` is `{}`", home.name(), region.name()),
                 "Leave `endpoints.api` out, or give both the same region.",
             )),
             _ => Ok(()),
         };
     }
+    if let Some(other) = PROTOCOLS.iter().find(|other| other.has_host(host)) {
+        return Err(Complaint::new(
+            format!("names {host}, a host of {}, which does not serve {}", other.title, protocol.title),
+            format!("Set `api` to `{}`, or leave `endpoints.api` out: the host follows from the rest.", other.name),
+        ));
+    }
     let within = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    if within("windows.us") {
-        return check_cloud(host, &[Cloud::Gcc, Cloud::GccHigh, Cloud::Dod], cloud);
+    if let Some(family) = protocol.families.iter().find(|f| within(f.domain) && host.starts_with(f.prefix)) {
+        return check_cloud(host, family.clouds, cloud);
     }
-    if within("windows.com") && host.starts_with("wdatp-alertexporter-") {
-        return check_cloud(host, &[Cloud::Commercial], cloud);
-    }
-    let foreign =
-        ["windows.com", "windows.net", "microsoft.com", "microsoft.us", "microsoftonline.com", "microsoftonline.us"];
+    let foreign = [
+        "windows.com",
+        "windows.us",
+        "windows.net",
+        "microsoft.com",
+        "microsoft.us",
+        "microsoftonline.com",
+        "microsoftonline.us",
+    ];
     if foreign.into_iter().any(within) {
         return Err(Complaint::new(
-            format!("names {host}, a host of Microsoft that does not serve the SIEM API"),
+            format!("names {host}, a host of Microsoft that does not serve {}", protocol.title),
             "Leave `endpoints.api` out: the host follows from `cloud` and `region`.",
         ));
     }
     Ok(())
+}
+
+/// Complains where an audience is that of another cloud: hosts, login and audience move together.
+pub(super) fn check_audience(audience: &str, cloud: Cloud) -> Result<(), Complaint> {
+    let known = PROTOCOLS.iter().flat_map(|protocol| protocol.audiences);
+    let clouds: Vec<Cloud> = known
+        .filter(|(known, _)| known.eq_ignore_ascii_case(audience.trim_end_matches('/')))
+        .flat_map(|(_, clouds)| clouds.iter().copied())
+        .collect();
+    match clouds.first() {
+        Some(home) if !clouds.contains(&cloud) => Err(Complaint::new(
+            format!("is the audience of the cloud `{}`, but `cloud` is `{}`", home.name(), cloud.name()),
+            "Leave `endpoints.audience` out: it follows from `api` and `cloud`.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Complains where a token endpoint of Microsoft does not fit the cloud or the tenant, or does not fit the version.
@@ -249,7 +280,7 @@ pub(super) fn check_token_url(
     }
     let Some((host, clouds)) = LOGIN_HOSTS.iter().find(|(known, _)| *known == url.host) else { return Ok(()) };
     if clouds.is_empty() {
-        let predicate = format!("names {host}, and the SIEM API was never offered in that national cloud");
+        let predicate = format!("names {host}, which is of a national cloud that this source does not know");
         return Err(Complaint::new(predicate, "Leave `endpoints.token` out, and set `cloud`."));
     }
     check_cloud(host, clouds, cloud)?;

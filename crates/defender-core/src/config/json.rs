@@ -31,12 +31,12 @@ impl Printer {
 
     /// A member that is a list of strings.
     #[inline(never)]
-    pub(crate) fn texts(&mut self, name: &str, values: &[String]) {
+    pub(crate) fn texts(&mut self, name: &str, values: &[impl AsRef<str>]) {
         self.name(name);
         self.text.push('[');
         for (index, value) in values.iter().enumerate() {
             self.text.push_str(if index == 0 { "" } else { ", " });
-            quote(value, &mut self.text);
+            quote(value.as_ref(), &mut self.text);
         }
         self.text.push(']');
     }

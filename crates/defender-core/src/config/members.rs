@@ -1,7 +1,7 @@
 //! Every member of the configuration, once: the reader obeys these tables, and the JSON Schema is printed from them.
 
 use super::duration::{DAY, MINUTE};
-use super::{Cloud, Format, Region, TokenVersion};
+use super::{Cloud, Emit, Format, Region, TokenVersion};
 use crate::tick::{TICKS_PER_SECOND, Ticks};
 
 /// One member of an object.
@@ -12,6 +12,8 @@ pub(super) struct Member {
     pub(super) kind: Kind,
     /// Whether it must, may, or may not always be there.
     pub(super) need: Need,
+    /// The values of `api` that it belongs to; none where it belongs to all.
+    pub(super) apis: &'static [&'static str],
     /// The value where it is left out, as it would be written.
     pub(super) default: Option<&'static str>,
     /// A value that is right, as it would be written.
@@ -48,6 +50,8 @@ pub(super) enum Kind {
     Limit,
     /// A text or a list of texts.
     Texts,
+    /// One of a few words or a list of them, which the protocols list.
+    Words,
     /// An object of these members.
     Object(&'static [Member]),
 }
@@ -77,16 +81,16 @@ pub(super) const MAX_LIMIT: u32 = 1_000_000;
 /// The longest time to look back: longer than the service exists or keeps anything.
 pub(super) const MAX_AGO: Ticks = 3650 * DAY;
 
-/// The audience of the SIEM API. Source: the token request on Microsoft's page.
-pub(crate) const SIEM_AUDIENCE: &str = "https://graph.windows.net";
+/// The values of `api`.
+pub(super) const APIS: &[&str] = &["siem", "alerts", "graph", "incidents"];
 
-/// What the audience was called until April 2018.
-pub(crate) const OLD_SIEM_AUDIENCE: &str = "https://WDATPAlertExport.Seville.onmicrosoft.com";
+/// The APIs whose things are updated in place.
+const OF_UPDATES: &[&str] = &["alerts", "graph", "incidents"];
 
 const fn member(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Member {
     // The other ones only the schema shows, so they need no place in the component.
     let is_told = cfg!(test) || matches!(need, Need::Required) || matches!(kind, Kind::Choice(_));
-    Member { name, kind, need, default: None, example: "", about: if is_told { about } else { "" } }
+    Member { name, kind, need, apis: &[], default: None, example: "", about: if is_told { about } else { "" } }
 }
 
 impl Member {
@@ -97,6 +101,10 @@ impl Member {
     const fn example(self, example: &'static str) -> Self {
         Self { example, ..self }
     }
+
+    const fn of(self, apis: &'static [&'static str]) -> Self {
+        Self { apis, ..self }
+    }
 }
 
 /// The configuration itself.
@@ -105,7 +113,7 @@ pub(super) static MEMBERS: &[Member] = &[
         "tenant_id",
         Kind::Tenant,
         Need::Required,
-        "The directory (tenant) whose detections are read: its GUID, or one of its verified domain names.",
+        "The directory (tenant) whose data is read: its GUID, or one of its verified domain names.",
     )
     .example("5b5cf0ab-6c4e-4f8a-9d0a-0f2b3c4d5e6f"),
     member("client_id", Kind::Guid, Need::Required, "The application (client) ID that the tenant registered: a GUID.")
@@ -157,17 +165,24 @@ pub(super) static MEMBERS: &[Member] = &[
         "An access token for the API. None is asked for then, and the source ends when this one is refused.",
     )
     .example("header.claims.signature"),
-    member("api", Kind::Choice(&["siem"]), Need::Required, "Which API is read: siem, the SIEM (detections) API, is the only one yet. To be written down, so that an API that \
-         Microsoft is retiring is never used unknowingly.")
-        .example("siem"),
+    member(
+        "api",
+        Kind::Choice(APIS),
+        Need::Required,
+        "Which API is read: siem, the SIEM (detections) API, which Microsoft is retiring; alerts, the Alerts API of Defender \
+         for Endpoint; graph, the alerts of Microsoft Graph; incidents, those of Microsoft Graph or, where endpoints.api names \
+         it, of Defender XDR. It is never guessed.",
+    )
+    .example("siem"),
     member(
         "region",
         Kind::Choice(&Region::NAMES),
         Need::Optional,
-        "The region that holds the tenant's data. Required for the commercial cloud unless endpoints.api names the host; \
-         it is never guessed.",
+        "The region that holds the tenant's data. The SIEM API is in us, eu and uk, and needs it in the commercial cloud \
+         unless endpoints.api names the host; it is never guessed. With the Alerts API it picks a host nearby.",
     )
-    .example("us"),
+    .example("us")
+    .of(&["siem", "alerts"]),
     member(
         "cloud",
         Kind::Choice(&Cloud::NAMES),
@@ -179,9 +194,10 @@ pub(super) static MEMBERS: &[Member] = &[
         "token_version",
         Kind::Choice(&TokenVersion::NAMES),
         Need::Optional,
-        "The token endpoint: v1 sends resource, as Microsoft's page for this API does; v2 sends scope.",
+        "The token endpoint: v1 sends resource, as Microsoft's page for the SIEM API does, and is the default there; v2 sends \
+         scope, and is the default for the others.",
     )
-    .default("v1"),
+    .example("v2"),
     member("endpoints", Kind::Object(ENDPOINTS), Need::Optional, "Other endpoints than those of the cloud and the region."),
     member(
         "start",
@@ -243,10 +259,43 @@ pub(super) static MEMBERS: &[Member] = &[
         "limit",
         Kind::Limit,
         Need::WithoutRequest,
-        "The most detections that one answer may hold. An answer that reaches it is asked for again in shorter slices, so \
-         that nothing is lost. Not sent by default.",
+        "The most records that one answer may hold. An answer that reaches it is asked for again in shorter slices, so that \
+         nothing is lost. Not sent by default with the SIEM API; $top of the others, 1000 for alerts, 500 for graph and the \
+         most that is allowed, 50 or 100, for incidents.",
     )
-    .example("1000"),
+    .example("50"),
+    member(
+        "emit",
+        Kind::Choice(&Emit::NAMES),
+        Need::Optional,
+        "Which versions of an alert or incident are events: every-update, each one that is met; first-seen, the first one.",
+    )
+    .default("every-update")
+    .of(OF_UPDATES),
+    member(
+        "severity",
+        Kind::Words,
+        Need::Optional,
+        "Only what has one of these severities; by default all.",
+    )
+    .example("high")
+    .of(OF_UPDATES),
+    member(
+        "status",
+        Kind::Words,
+        Need::Optional,
+        "Only what has one of these states while it is read; by default all. What leaves them is not told of.",
+    )
+    .example("resolved")
+    .of(OF_UPDATES),
+    member(
+        "service_source",
+        Kind::Words,
+        Need::Optional,
+        "Only alerts of these products; by default of all.",
+    )
+    .example("microsoftDefenderForEndpoint")
+    .of(&["graph"]),
     texts(
         "machinegroups",
         Need::WithoutRequest,
@@ -269,13 +318,14 @@ pub(super) static MEMBERS: &[Member] = &[
         "request",
         Kind::Object(REQUEST),
         Need::Optional,
-        "One single request as the API documents it, in place of a running source: no cursor, no overlap, and then the end.",
-    ),
+        "One single request as the SIEM API documents it, in place of a running source: no cursor, no overlap, and then the end.",
+    )
+    .of(&["siem"]),
     member(
         "format",
         Kind::Choice(&Format::NAMES),
         Need::Optional,
-        "What an event's body holds: raw, the bytes that the service sent; csv, one CSV row.",
+        "What an event's body holds: raw, the bytes that the service sent; csv, one CSV row, with the SIEM API alone.",
     )
     .default("raw"),
 ];
@@ -293,17 +343,18 @@ pub(super) static ENDPOINTS: &[Member] = &[
         "api",
         Kind::Location,
         Need::Optional,
-        "Where the API is: a host, an origin, or a full URL that ends in /api/alerts; http:// only to a loopback address. \
-         By default the host of the cloud and the region.",
+        "Where the API is: a host, an origin, or a full URL with the path of the API at its end; http:// only to a loopback \
+         address. By default the host of the cloud and the region.",
     )
     .example("https://wdatp-alertexporter-us.windows.com/api/alerts"),
     member(
         "audience",
         Kind::Audience,
         Need::Optional,
-        "What the token is for: sent as resource, or as scope with /.default behind it.",
+        "What the token is for: sent as resource, or as scope with /.default behind it. By default that of the API and the \
+         cloud.",
     )
-    .default(SIEM_AUDIENCE),
+    .example("https://graph.microsoft.com"),
 ];
 
 /// The member `request`, with the API's own names. Source: the parameter table on Microsoft's page.
@@ -351,12 +402,8 @@ pub(super) static REQUEST: &[Member] = &[
 ];
 
 const fn texts(name: &'static str, need: Need, about: &'static str, example: &'static str) -> Member {
-    member(name, Kind::Texts, need, about).example(example)
+    member(name, Kind::Texts, need, about).example(example).of(&["siem"])
 }
-
-/// Members that a later version knows, and what to do until then.
-pub(super) static LATER: &[(&str, &str)] =
-    &[("emit", "Leave it out: every detection of the SIEM API is delivered once, since none of them ever changes.")];
 
 /// Members that would choose a flow, and whether their values are secret. The password grant hands a user's password to this
 /// program and fails where more than it is asked for; the implicit grant puts tokens into URLs and has no refresh token.
@@ -372,9 +419,6 @@ pub(super) const REFUSED_FLOW: (&str, &str) = (
      of a user, or a device code, log in once with `source-host login`, which keeps the `refresh_token`.",
 );
 
-/// Values of `api` that a later version knows.
-pub(super) static LATER_APIS: &[&str] = &["alerts", "graph", "incidents"];
-
 /// The member of this name.
 pub(super) fn find(table: &'static [Member], name: &str) -> Option<&'static Member> {
     table.iter().find(|member| member.name == name)
@@ -383,6 +427,7 @@ pub(super) fn find(table: &'static [Member], name: &str) -> Option<&'static Memb
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::PROTOCOLS;
 
     #[test]
     fn every_member_is_described_and_shown() {
@@ -393,9 +438,15 @@ mod tests {
     }
 
     #[test]
-    fn no_member_is_both_known_and_of_a_later_version_or_a_refused_flow() {
-        for name in LATER.iter().map(|(name, _)| name).chain(OF_REFUSED_FLOWS.iter().map(|(name, _)| name)) {
+    fn no_member_is_both_known_and_of_a_refused_flow() {
+        for (name, _) in OF_REFUSED_FLOWS {
             assert!(find(MEMBERS, name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn every_protocol_has_a_word_of_api() {
+        assert!(APIS.iter().all(|api| PROTOCOLS.iter().any(|protocol| protocol.name == *api)));
+        assert!(PROTOCOLS.iter().all(|protocol| APIS.contains(&protocol.name)));
     }
 }

@@ -18,10 +18,11 @@ mod tests;
 
 pub(crate) use credential::is_placeholder;
 pub use credential::{Credential, CredentialKind};
-pub(crate) use endpoint::{is_guid, is_known_api_host, is_known_login_host};
+pub(crate) use endpoint::{is_guid, is_known_login_host};
 pub(crate) use json::Printer;
-pub(crate) use members::{OLD_SIEM_AUDIENCE, SIEM_AUDIENCE};
 
+use crate::protocol::Protocol;
+use crate::row::KeyedBy;
 use crate::tick::{Tick, Ticks};
 
 /// The JSON Schema (2020-12) of the configuration, on one line. A test prints its file from the tables that the reader
@@ -67,15 +68,18 @@ pub struct Config {
     pub client_id: String,
     /// How it proves who it is.
     pub credential: Credential,
+    /// Which API is read, and how it is spoken.
+    pub protocol: &'static Protocol,
     /// Which cloud the tenant lives in.
     pub cloud: Cloud,
-    /// Which region holds its data; always there for the commercial cloud unless `endpoints.api` says the host.
+    /// Which region holds its data; always there for the SIEM API in the commercial cloud unless `endpoints.api` says the
+    /// host.
     pub region: Option<Region>,
     /// Which token endpoint is used.
     pub token_version: TokenVersion,
     /// The token endpoint.
     pub token_endpoint: Endpoint,
-    /// The detections endpoint; its URL has no query.
+    /// The endpoint of the API; its URL has no query.
     pub api_endpoint: Endpoint,
     /// What the token is for, as v1 names it in `resource`; v2 adds `/.default`.
     pub audience: String,
@@ -89,8 +93,12 @@ pub struct Config {
     pub slice: Ticks,
     /// The wait after a poll that caught up.
     pub poll_interval: Ticks,
-    /// The cap on one answer.
+    /// The cap on one answer; of an API that speaks OData its page size, which is always there.
     pub limit: Option<u32>,
+    /// Which versions of a thing are events.
+    pub emit: Emit,
+    /// Which alerts or incidents are asked for.
+    pub selection: Selection,
     /// Which devices' detections are asked for.
     pub filters: Filters,
     /// One single request in place of a running source.
@@ -113,7 +121,7 @@ pub enum Cloud {
     Dod,
 }
 
-/// A region of the commercial cloud.
+/// A region of the commercial cloud. The SIEM API knows the first three.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Region {
     /// United States.
@@ -122,6 +130,12 @@ pub enum Region {
     Eu,
     /// United Kingdom.
     Uk,
+    /// Australia.
+    Au,
+    /// What Microsoft calls `swa`, and does not explain.
+    Swa,
+    /// What Microsoft calls `ina`, and does not explain.
+    Ina,
 }
 
 /// Which token endpoint is used.
@@ -155,6 +169,27 @@ pub enum Start {
     Ago(Ticks),
     /// At this instant.
     At(Tick),
+}
+
+/// Which versions of an alert or incident are events.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Emit {
+    /// Each one that is met.
+    #[default]
+    EveryUpdate,
+    /// The first one that is met.
+    FirstSeen,
+}
+
+/// Which alerts or incidents are asked for, in the words of Microsoft Graph; empty lists ask for all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// How grave.
+    pub severity: Vec<&'static str>,
+    /// How far looked into.
+    pub status: Vec<&'static str>,
+    /// Which product found them.
+    pub service_source: Vec<&'static str>,
 }
 
 /// Which devices' detections are asked for; empty lists ask for all.
@@ -211,8 +246,9 @@ impl Cloud {
 
 impl Region {
     /// The words of the configuration, in the order of the regions.
-    pub const NAMES: [&str; 3] = [Self::Us.name(), Self::Eu.name(), Self::Uk.name()];
-    const ALL: [Self; 3] = [Self::Us, Self::Eu, Self::Uk];
+    pub const NAMES: [&str; 6] =
+        [Self::Us.name(), Self::Eu.name(), Self::Uk.name(), Self::Au.name(), Self::Swa.name(), Self::Ina.name()];
+    const ALL: [Self; 6] = [Self::Us, Self::Eu, Self::Uk, Self::Au, Self::Swa, Self::Ina];
 
     /// How the configuration writes it.
     pub const fn name(self) -> &'static str {
@@ -220,6 +256,9 @@ impl Region {
             Self::Us => "us",
             Self::Eu => "eu",
             Self::Uk => "uk",
+            Self::Au => "au",
+            Self::Swa => "swa",
+            Self::Ina => "ina",
         }
     }
 }
@@ -234,6 +273,42 @@ impl TokenVersion {
         match self {
             Self::V1 => "v1",
             Self::V2 => "v2",
+        }
+    }
+}
+
+impl Emit {
+    /// The words of the configuration, in the order of the choices.
+    pub const NAMES: [&str; 2] = [Self::EveryUpdate.name(), Self::FirstSeen.name()];
+    const ALL: [Self; 2] = [Self::EveryUpdate, Self::FirstSeen];
+
+    /// How the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EveryUpdate => "every-update",
+            Self::FirstSeen => "first-seen",
+        }
+    }
+}
+
+impl Config {
+    /// What a checkpoint belongs to: the service, the API and the tenant. Region, application, secret, endpoints and every
+    /// duration may change without a new start.
+    pub fn identity(&self) -> String {
+        Protocol::identity(self.protocol.name, &self.tenant_id)
+    }
+
+    /// The identities of other sources whose checkpoints this one reads on from.
+    pub fn accepts(&self) -> Vec<String> {
+        self.protocol.takes_over.iter().map(|name| Protocol::identity(name, &self.tenant_id)).collect()
+    }
+
+    /// What makes two records the same.
+    pub fn keyed_by(&self) -> KeyedBy {
+        match (&self.protocol.odata, self.emit) {
+            (None, _) => KeyedBy::FullId,
+            (Some(_), Emit::EveryUpdate) => KeyedBy::Version,
+            (Some(_), Emit::FirstSeen) => KeyedBy::Id,
         }
     }
 }

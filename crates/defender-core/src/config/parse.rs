@@ -2,12 +2,15 @@
 
 use super::endpoint::{self, Url};
 use super::json;
-use super::members::{ENDPOINTS, Kind, LATER_APIS, MEMBERS, Member, Need, OF_REFUSED_FLOWS, SIEM_AUDIENCE, find};
+use super::members::{APIS, ENDPOINTS, Kind, MEMBERS, Member, Need, OF_REFUSED_FLOWS, find};
 use super::problems::{Complaint, Problems, shown};
 use super::reader::{Reader, as_ago, as_time};
-use super::{Cloud, Config, Credential, Endpoint, Filters, Format, Region, SingleRequest, Start, TokenVersion};
+use super::{
+    Cloud, Config, Credential, Emit, Endpoint, Filters, Format, Region, Selection, SingleRequest, Start, TokenVersion,
+};
 use crate::contract::Diagnostic;
 use crate::json::Node;
+use crate::protocol::{Protocol, SIEM, Words};
 use crate::tick::Tick;
 
 /// The start lies in these years: before the first the service did not exist, from the second on it is a slip.
@@ -26,12 +29,6 @@ impl Config {
         let config = read(&members, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(problems.finish(&secrets(&members))) }
     }
-
-    /// What a checkpoint belongs to: the service, the tenant and the API. Region, application, secret, endpoints and
-    /// every duration may change without a new start.
-    pub fn identity(&self) -> String {
-        format!("microsoft-defender/siem/{}", self.tenant_id)
-    }
 }
 
 /// The configuration, which is worth nothing where a problem was added: each value that is missing here was complained
@@ -42,31 +39,34 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
     let tenant_id = root.text("tenant_id", problems).and_then(|text| problems.keep("/tenant_id", tenant(text)));
     let client_id = root.text("client_id", problems).and_then(|text| problems.keep("/client_id", client(text)));
     let credential = Credential::read(&root, problems);
-    check_api(&root, problems);
-    let cloud = root.choice("cloud", problems).and_then(|at| Cloud::ALL.get(at).copied());
-    let token_version = root.choice("token_version", problems).and_then(|at| TokenVersion::ALL.get(at).copied());
     let endpoints = root.object("/endpoints", problems).unwrap_or(Reader::new("/endpoints", ENDPOINTS, &[]));
-    let region = region(&root, cloud, endpoints.has("api"), problems);
+    let protocol = protocol(&root, &endpoints, problems);
+    let cloud = root.choice("cloud", problems).and_then(|at| Cloud::ALL.get(at).copied());
+    let token_version = token_version(&root, protocol, problems);
+    let region = region(&root, protocol, cloud, endpoints.has("api"), problems);
     let token_endpoint = token_endpoint(&endpoints, cloud.zip(token_version), tenant_id.as_deref(), problems);
-    let api_endpoint = api_endpoint(&endpoints, cloud, region, problems);
-    let audience = audience(&endpoints, problems);
+    let api_endpoint = api_endpoint(&endpoints, protocol, cloud, region, problems);
+    let audience = audience(&endpoints, protocol, cloud, problems);
     let start = start(&root, problems);
     let overlap = root.duration("overlap", problems);
     let settle = root.duration("settle", problems);
     let slice = root.duration("slice", problems);
     let poll_interval = root.duration("poll_interval", problems);
-    let limit = root.limit("limit", problems);
+    let limit = limit(&root, protocol, problems);
+    let emit = root.choice("emit", problems).and_then(|at| Emit::ALL.get(at).copied());
+    let selection = selection(&root, protocol, problems);
     let filters = Filters {
         machinegroups: root.texts("machinegroups", problems),
         device_created_machine_tags: root.texts("device_created_machine_tags", problems),
         cloud_created_machine_tags: root.texts("cloud_created_machine_tags", problems),
     };
     let request = request(&root, problems);
-    let format = root.choice("format", problems).and_then(|at| Format::ALL.get(at).copied());
+    let format = format(&root, protocol, problems);
     Config {
         tenant_id: tenant_id.unwrap_or_default(),
         client_id: client_id.unwrap_or_default(),
         credential: credential.unwrap_or_else(Credential::none),
+        protocol: protocol.unwrap_or(&SIEM),
         cloud: cloud.unwrap_or_default(),
         region,
         token_version: token_version.unwrap_or(TokenVersion::V1),
@@ -79,6 +79,8 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
         slice: slice.unwrap_or_default(),
         poll_interval: poll_interval.unwrap_or_default(),
         limit,
+        emit: emit.unwrap_or_default(),
+        selection,
         filters,
         request,
         format: format.unwrap_or_default(),
@@ -114,22 +116,37 @@ fn client(text: &str) -> Result<String, Complaint> {
     ))
 }
 
-/// `api` is asked for although there is one choice yet, so that nobody uses a retired API unknowingly.
-fn check_api(root: &Reader<'_>, problems: &mut Problems) {
-    let Some(text) = root.text("api", problems) else { return };
-    if LATER_APIS.contains(&text) {
-        let predicate = format!("is \"{text}\", which is not supported by this version");
-        problems.add("/api", predicate, "Use `siem`, the SIEM (detections) API.");
-    } else if text != "siem" {
-        let predicate = format!("is {}, and must be `siem`", shown(text));
-        problems.add("/api", predicate, "`siem` is the SIEM (detections) API, the one that this version reads.");
+/// The protocol of `api`, after whatever does not belong to it was complained about.
+fn protocol(root: &Reader<'_>, endpoints: &Reader<'_>, problems: &mut Problems) -> Option<&'static Protocol> {
+    let api = root.choice("api", problems).and_then(|at| APIS.get(at))?;
+    root.check_api(api, problems);
+    // What is wrong with the URL is told where it is read.
+    let url = endpoints.node("api").and_then(Node::as_text).and_then(|text| Url::parse(text, true).ok());
+    endpoint::protocol(api, url.as_ref())
+}
+
+fn token_version(
+    root: &Reader<'_>,
+    protocol: Option<&'static Protocol>,
+    problems: &mut Problems,
+) -> Option<TokenVersion> {
+    if root.has("token_version") {
+        return root.choice("token_version", problems).and_then(|at| TokenVersion::ALL.get(at).copied());
     }
+    protocol.map(|protocol| protocol.token_version)
 }
 
 /// The region that was written; one is demanded where the host depends on it.
-fn region(root: &Reader<'_>, cloud: Option<Cloud>, has_host: bool, problems: &mut Problems) -> Option<Region> {
+fn region(
+    root: &Reader<'_>,
+    protocol: Option<&'static Protocol>,
+    cloud: Option<Cloud>,
+    has_host: bool,
+    problems: &mut Problems,
+) -> Option<Region> {
+    let needs_one = |cloud| protocol.is_some_and(|protocol| protocol.host(cloud, None).is_none());
     if !root.has("region") {
-        if cloud == Some(Cloud::Commercial) && !has_host {
+        if cloud == Some(Cloud::Commercial) && needs_one(Cloud::Commercial) && !has_host {
             problems.add(
                 "/region",
                 "is missing, and it is never guessed",
@@ -140,12 +157,19 @@ fn region(root: &Reader<'_>, cloud: Option<Cloud>, has_host: bool, problems: &mu
         return None;
     }
     let region = root.choice("region", problems).and_then(|at| Region::ALL.get(at).copied())?;
-    if let Some(cloud) = cloud.filter(|cloud| endpoint::api_host(*cloud, region).is_none()) {
-        let predicate = format!("is `{}`, but the cloud `{}` has only `us`", region.name(), cloud.name());
-        problems.add("/region", predicate, "Leave it out, or correct `cloud`.");
+    let (protocol, cloud) = (protocol?, cloud?);
+    // Of an API without regions that was complained about already.
+    let has_regions = protocol.hosts.iter().any(|host| host.region.is_some());
+    if has_regions && protocol.host(cloud, Some(region)).is_none() {
+        let served = Region::ALL.into_iter().filter(|region| protocol.host(cloud, Some(*region)).is_some());
+        let served = served.map(Region::name).collect::<Vec<_>>().join("`, `");
+        let has = if served.is_empty() { "no regions".to_owned() } else { format!("only `{served}`") };
+        let predicate =
+            format!("is `{}`, but {} in the cloud `{}` has {has}", region.name(), protocol.title, cloud.name());
+        problems.add("/region", predicate, "Leave it out, or correct it or `cloud`.");
         return None;
     }
-    Some(region)
+    has_regions.then_some(region)
 }
 
 fn token_endpoint(
@@ -169,39 +193,89 @@ fn token_endpoint(
 
 fn api_endpoint(
     endpoints: &Reader<'_>,
+    protocol: Option<&'static Protocol>,
     cloud: Option<Cloud>,
     region: Option<Region>,
     problems: &mut Problems,
 ) -> Option<Endpoint> {
     const AT: &str = "/endpoints/api";
     if !endpoints.has("api") {
+        let protocol = protocol?;
         // Without a region of its own a government cloud is in the US; the commercial one was complained about.
-        let region = region.or(cloud.filter(|cloud| *cloud != Cloud::Commercial).map(|_| Region::Us));
-        let host = endpoint::api_host(cloud?, region?)?;
-        return Url::parse(host, true).ok().map(|url| url.endpoint("/api/alerts"));
+        let us = cloud.filter(|cloud| *cloud != Cloud::Commercial).map(|_| Region::Us);
+        let host = protocol.host(cloud?, region).or_else(|| protocol.host(cloud?, us))?;
+        let path = endpoint::api_path("", protocol).ok()?;
+        return Url::parse(host, true).ok().map(|url| url.endpoint(&path));
     }
     let text = endpoints.text("api", problems)?;
     let url = problems.keep(AT, Url::parse(text, true))?;
+    let protocol = protocol?;
     if let Some(cloud) = cloud {
-        problems.keep(AT, endpoint::check_api_host(&url.host, cloud, region))?;
+        problems.keep(AT, endpoint::check_api_host(&url.host, protocol, cloud, region))?;
     }
-    let path = problems.keep(AT, endpoint::detections_path(&url.path))?;
+    let path = problems.keep(AT, endpoint::api_path(&url.path, protocol))?;
     Some(url.endpoint(&path))
 }
 
-fn audience(endpoints: &Reader<'_>, problems: &mut Problems) -> Option<String> {
+fn audience(
+    endpoints: &Reader<'_>,
+    protocol: Option<&'static Protocol>,
+    cloud: Option<Cloud>,
+    problems: &mut Problems,
+) -> Option<String> {
     if !endpoints.has("audience") {
-        return Some(SIEM_AUDIENCE.to_owned());
+        return Some(protocol?.audience(cloud?).to_owned());
     }
     let text = endpoints.text("audience", problems)?;
     let checked = if text.ends_with("/.default") {
         Err(Complaint::new("ends in /.default", "Take /.default out: token version v2 adds it by itself."))
     } else if text.contains(char::is_whitespace) || !(text.contains("://") || endpoint::is_guid(text)) {
-        Err(Complaint::new("is neither a URI nor a GUID", format!("Leave it out for {SIEM_AUDIENCE}.")))
+        Err(Complaint::new("is neither a URI nor a GUID", "Leave it out: it follows from `api` and `cloud`."))
     } else {
-        Ok(text.to_owned())
+        cloud.map_or(Ok(()), |cloud| endpoint::check_audience(text, cloud)).map(|()| text.to_owned())
     };
     problems.keep("/endpoints/audience", checked)
+}
+
+/// The cap on one answer, or the page size of an API that has one.
+fn limit(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &mut Problems) -> Option<u32> {
+    let limit = root.limit("limit", problems);
+    let Some(odata) = protocol.and_then(|protocol| protocol.odata.as_ref()) else { return limit };
+    let (default, most) = odata.page;
+    if let Some(limit) = limit.filter(|limit| *limit > most) {
+        let predicate = format!("is {limit}, and the API takes {most} at most");
+        problems.add("/limit", predicate, format!("Write a smaller one, or leave it out for {default}."));
+    }
+    Some(limit.unwrap_or(default))
+}
+
+fn selection(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &mut Problems) -> Selection {
+    let Some(odata) = protocol.and_then(|protocol| protocol.odata.as_ref()) else { return Selection::default() };
+    let mut read = |name: &str, words: Words| {
+        let is_of_api = find(MEMBERS, name).is_some_and(|m| protocol.is_some_and(|p| m.apis.contains(&p.name)));
+        if !root.has(name) || !is_of_api {
+            return Vec::new();
+        }
+        if words.is_empty() {
+            problems.add(&root.at(name), "is nothing that this API filters on", "Take it out, and filter the events.");
+            return Vec::new();
+        }
+        root.words(name, words, problems)
+    };
+    Selection {
+        severity: read("severity", odata.severity),
+        status: read("status", odata.status),
+        service_source: read("service_source", odata.service_source),
+    }
+}
+
+fn format(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &mut Problems) -> Option<Format> {
+    let format = root.choice("format", problems).and_then(|at| Format::ALL.get(at).copied())?;
+    if let Some(protocol) = protocol.filter(|protocol| format == Format::Csv && protocol.odata.is_some()) {
+        let predicate = format!("is `csv`, whose columns are those of detections, and `api` is `{}`", protocol.name);
+        problems.add("/format", predicate, "Leave it out for JSON.");
+    }
+    Some(format)
 }
 
 fn start(root: &Reader<'_>, problems: &mut Problems) -> Option<Start> {

@@ -1,9 +1,10 @@
 //! Typed access to the members of one object, guided by its table.
 
 use super::duration::{self, Iso};
-use super::members::{self, Bounds, Kind, LATER, MAX_AGO, MAX_LIMIT, Member, Need};
+use super::members::{self, Bounds, Kind, MAX_AGO, MAX_LIMIT, Member, Need};
 use super::problems::{Complaint, Problems, pointer, shown, shown_name};
 use crate::json::Node;
+use crate::protocol::Words;
 use crate::tick::{Tick, Ticks};
 
 /// One object of the configuration. Every method adds what is wrong, and answers `None` where nothing usable is there.
@@ -19,7 +20,7 @@ impl<'a> Reader<'a> {
         Self { pointer, table, members }
     }
 
-    /// Complains about members that are unknown, of a later version, written twice, null, or missing.
+    /// Complains about members that are unknown, written twice, null, or missing.
     pub(super) fn check(&self, problems: &mut Problems) {
         for (index, (name, value)) in self.members.iter().enumerate() {
             if problems.is_full() {
@@ -34,8 +35,6 @@ impl<'a> Reader<'a> {
                 } else if *value == Node::Null {
                     problems.add(&at, "is null", if_null(member));
                 }
-            } else if let Some((_, instead)) = LATER.iter().find(|(later, _)| self.is_root() && later == name) {
-                problems.add(&at, "is not supported by this version", *instead);
             } else if self.is_root() && members::OF_REFUSED_FLOWS.iter().any(|(refused, _)| refused == name) {
                 let (predicate, hint) = members::REFUSED_FLOW;
                 problems.add(&at, predicate, hint);
@@ -149,6 +148,45 @@ impl<'a> Reader<'a> {
             problems.keep(&at, as_text(item, member).map(str::to_owned))
         };
         items.iter().enumerate().filter_map(read).collect()
+    }
+
+    /// Complains about members that do not belong to this value of `api`.
+    pub(super) fn check_api(&self, api: &str, problems: &mut Problems) {
+        let foreign =
+            |member: &&Member| !member.apis.is_empty() && !member.apis.contains(&api) && self.has(member.name);
+        for member in self.table.iter().filter(foreign) {
+            let predicate = format!("has no meaning with `api` = `{api}`");
+            let hint = format!("Take it out: it belongs to `{}`.", member.apis.join("`, `"));
+            problems.add(&self.at(member.name), predicate, hint);
+        }
+    }
+
+    /// One of some words, or a list of them.
+    #[inline(never)]
+    pub(super) fn words(&self, name: &str, words: Words, problems: &mut Problems) -> Vec<&'static str> {
+        let texts = self.texts(name, problems);
+        let read = |(index, text): (usize, String)| {
+            let known = words.iter().map(|(word, _)| *word);
+            let found = known.clone().find(|word| *word == text);
+            if found.is_none() {
+                let at = if matches!(self.node(name), Some(Node::List(_))) {
+                    format!("{}/{index}", self.at(name))
+                } else {
+                    self.at(name)
+                };
+                let list = known.clone().collect::<Vec<_>>().join("`, `");
+                let hint = match known.min_by_key(|word| distance(word, &text)) {
+                    Some(word) if distance(word, &text) <= 2 => format!("Did you mean `{word}`?"),
+                    _ => "Take it out for all of them.".to_owned(),
+                };
+                problems.add(&at, format!("is {}, and may be `{list}`", shown(&text)), hint);
+            }
+            found
+        };
+        let mut found: Vec<_> = texts.into_iter().enumerate().filter_map(read).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// An object of its own table.
@@ -275,7 +313,7 @@ fn wrong_type(value: &Node, member: &Member) -> Complaint {
     let expected = match member.kind {
         Kind::Object(_) => "an object",
         Kind::Limit => "a whole number",
-        Kind::Texts => "a string or a list of strings",
+        Kind::Texts | Kind::Words => "a string or a list of strings",
         _ => "a string",
     };
     let hint = match member.kind {

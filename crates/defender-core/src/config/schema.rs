@@ -1,9 +1,10 @@
 //! The JSON Schema of the configuration, printed from the tables that the reader obeys.
 
 use super::duration::Iso;
-use super::members::{ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
+use super::members::{APIS, ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
 use super::{CredentialKind, SCHEMA, SCHEMA_FILE};
 use crate::json::{Node, quote};
+use crate::protocol::{OData, PROTOCOLS};
 
 const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
 const DOMAIN: &str = "([0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?\\.)+[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*";
@@ -21,6 +22,7 @@ fn schema() -> String {
     root.push(("$defs".to_owned(), definitions()));
     root.push(("anyOf".to_owned(), Node::List(ways_to_name_the_host())));
     root.push(("oneOf".to_owned(), Node::List(credentials())));
+    root.push(("allOf".to_owned(), Node::List(by_api())));
     root.push(("dependentSchemas".to_owned(), without_request()));
     let mut text = String::new();
     Node::Object(root).print(0, &mut text);
@@ -84,6 +86,11 @@ fn value(member: &Member) -> Vec<(String, Node)> {
             ("maximum", Node::Whole(u64::from(MAX_LIMIT))),
         ],
         Kind::Texts => defined("texts"),
+        Kind::Words => {
+            let word = Node::Object(vec![("enum".to_owned(), Node::List(words_of(member.name)))]);
+            let list = vec![("type".to_owned(), Node::text("array")), ("items".to_owned(), word.clone())];
+            vec![("anyOf", Node::List(vec![word, Node::Object(list)])), ("default", Node::List(Vec::new()))]
+        }
         Kind::Object(_) => Vec::new(),
     };
     let mut list = vec![("description".to_owned(), Node::text(about))];
@@ -102,6 +109,41 @@ fn value(member: &Member) -> Vec<(String, Node)> {
         list.push(("examples".to_owned(), Node::List(vec![example(member)])));
     }
     list
+}
+
+/// Every word that some API knows of a filter.
+fn words_of(filter: &str) -> Vec<Node> {
+    let of = |odata: &OData| match filter {
+        "severity" => odata.severity,
+        "status" => odata.status,
+        _ => odata.service_source,
+    };
+    let mut words = Vec::new();
+    for (word, _) in PROTOCOLS.iter().filter_map(|protocol| protocol.odata.as_ref()).flat_map(of) {
+        if !words.contains(word) {
+            words.push(*word);
+        }
+    }
+    words.into_iter().map(Node::text).collect()
+}
+
+/// What each value of `api` excludes, and the largest page that it knows.
+fn by_api() -> Vec<Node> {
+    let by_api = |api: &&str| {
+        let foreign = MEMBERS.iter().filter(|member| !member.apis.is_empty() && !member.apis.contains(api));
+        let mut properties: Vec<_> = foreign.map(|member| (member.name.to_owned(), Node::Bool(false))).collect();
+        let pages = PROTOCOLS.iter().filter(|protocol| protocol.name == *api).filter_map(|p| p.odata.as_ref());
+        if let Some(most) = pages.map(|odata| odata.page.1).max() {
+            let most = Node::Object(vec![("maximum".to_owned(), Node::Whole(u64::from(most)))]);
+            properties.push(("limit".to_owned(), most));
+            properties.push(("format".to_owned(), parse(r#"{"const": "raw"}"#)));
+        }
+        Node::Object(vec![
+            ("if".to_owned(), parse(&format!(r#"{{"properties": {{"api": {{"const": "{api}"}}}}}}"#))),
+            ("then".to_owned(), Node::Object(vec![("properties".to_owned(), Node::Object(properties))])),
+        ])
+    };
+    APIS.iter().map(by_api).collect()
 }
 
 /// The example of a member as JSON.
@@ -180,12 +222,13 @@ impl Node {
     }
 }
 
-/// A region, or a host, or a cloud that has one host only.
+/// A region, or a host, or a cloud or an API that has one host only.
 fn ways_to_name_the_host() -> Vec<Node> {
     vec![
         parse(r#"{"required": ["region"]}"#),
         parse(r#"{"required": ["endpoints"], "properties": {"endpoints": {"required": ["api"]}}}"#),
         parse(r#"{"required": ["cloud"], "properties": {"cloud": {"enum": ["gcc", "gcc-high", "dod"]}}}"#),
+        parse(r#"{"properties": {"api": {"enum": ["alerts", "graph", "incidents"]}}}"#),
     ]
 }
 

@@ -15,7 +15,7 @@ fn failures() -> Vec<Failure> {
     let head = |status| ResponseHead { status, headers: Vec::new() };
     let token = |status, body: &str| read_token(&head(status), body.as_bytes(), at(0), &config()).unwrap_err();
     let mut failures = vec![
-        not_detections(&head(200), b"", &config()),
+        no_answer(&head(200), b"", &config()),
         page_failure(PageFault::Elsewhere, &head(200), b"", &config()),
         page_failure(PageFault::Endless, &head(200), b"", &config()),
         page_failure(PageFault::Refused, &head(410), b"", &config()),

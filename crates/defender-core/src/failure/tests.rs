@@ -129,7 +129,7 @@ fn the_request_id_of_the_headers_is_kept_on_one_line() {
 #[test]
 fn a_proxys_page_in_place_of_detections_is_named_with_its_status_and_media_type() {
     let answer = head(200, &[("content-type", "text/html; charset=utf-8")]);
-    let failure = not_detections(&answer, b"<html><title>Guest network</title>", &config());
+    let failure = no_answer(&answer, b"<html><title>Guest network</title>", &config());
     assert_eq!(failure.kind(), "rejected");
     let fault = fault_of(failure);
     assert_eq!(fault.code, "http.not-detections");
@@ -155,7 +155,7 @@ fn no_failure_shows_the_secret_or_what_looks_like_a_token() {
             );
             for failure in [
                 api_failure(&answer, body.as_bytes(), at(0), &config()),
-                not_detections(&answer, body.as_bytes(), &config()),
+                no_answer(&answer, body.as_bytes(), &config()),
             ] {
                 let shown = format!("{failure:?}");
                 assert!(!shown.contains("kanarie") && !shown.contains("eyJ"), "{shown}");

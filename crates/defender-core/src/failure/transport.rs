@@ -88,7 +88,7 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
 
 /// The endpoint that a URL, with or without a query, or a bare host belongs to.
 fn asked<'a>(url: &str, config: &'a Config) -> Option<(&'static str, &'a Endpoint)> {
-    let endpoints = [(TOKEN_ENDPOINT, &config.token_endpoint), ("detections endpoint", &config.api_endpoint)];
+    let endpoints = [(TOKEN_ENDPOINT, &config.token_endpoint), (config.protocol.endpoint, &config.api_endpoint)];
     let path = url.split('?').next().unwrap_or_default();
     let by_url = endpoints.iter().find(|(_, endpoint)| endpoint.url == path);
     by_url.or_else(|| endpoints.iter().find(|(_, endpoint)| endpoint.host == host_of(url))).copied()

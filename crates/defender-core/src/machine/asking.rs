@@ -4,10 +4,11 @@ use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
 use crate::http::Request;
 use crate::progress::PATIENCE;
-use crate::query::{Query, detections_request, request_to};
+use crate::query::{Query, request_to, url_of};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::token_request;
 
+use super::calls::throttled;
 use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 
 /// How long a neighbour of a failing slice is.
@@ -52,6 +53,9 @@ impl Machine {
         }
         let (ask, next) = self.next_ask(now);
         let Some(ask) = ask else { return Some(self.finish(next)) };
+        if let Some(exhausted) = self.calls.exhausted(now.monotonic) {
+            return Some(self.end_throttled(throttled(exhausted, &self.config), now));
+        }
         let ready = self.config.credential.access_token();
         let Some(bearer) = ready.or_else(|| self.tokens.bearer(now)) else {
             if self.is_spent(2, now) {
@@ -68,6 +72,7 @@ impl Machine {
             return Some(self.finish(NextPoll::Now));
         }
         self.poll.requests += 1;
+        self.calls.count(now.monotonic);
         self.phase = Phase::Sent(ask, now.wall);
         Some(Output::Send(request))
     }
@@ -113,9 +118,12 @@ impl Machine {
     }
 
     fn request(&self, ask: &Ask, bearer: &crate::secret::Secret) -> Request {
-        if let Some(pages) = &self.pages {
-            return request_to(pages.next.clone(), bearer);
-        }
+        let url = self.pages.as_ref().map_or_else(|| self.url(ask, 0), |pages| pages.next.clone());
+        request_to(&self.config, url, bearer)
+    }
+
+    /// Where an ask goes, from a row on.
+    pub(super) fn url(&self, ask: &Ask, skip: u32) -> String {
         let query = match (ask.purpose, &self.config.request) {
             (Purpose::Single, Some(request)) => Query {
                 since: request.since,
@@ -123,21 +131,29 @@ impl Machine {
                 ago: request.ago.as_ref().map(|(text, _)| text.as_str()),
                 limit: request.limit,
                 filters: Some(&request.filters),
+                ..Query::default()
             },
             (Purpose::Probe | Purpose::Single, _) => {
-                Query { since: Some(ask.since), until: Some(ask.until), limit: ask.limit, ..Query::default() }
+                let (since, until) = (Some(ask.since), Some(ask.until));
+                Query { since, until, limit: ask.limit, is_plain: true, ..Query::default() }
             }
-            // Whether the service's bounds are open or closed is not documented: a tick more on each side makes both
-            // cover the slice.
-            (Purpose::Slice | Purpose::Check | Purpose::Neighbour, _) => Query {
-                since: Some(ask.since.minus(1)),
-                until: Some(ask.until.plus(1)),
+            (Purpose::Slice | Purpose::Check | Purpose::Tick | Purpose::Neighbour, _) => Query {
+                since: Some(ask.since.minus(self.margins().0)),
+                until: Some(ask.until.plus(self.margins().1)),
                 limit: ask.limit,
                 filters: Some(&self.config.filters),
+                is_plain: self.state.as_ref().is_some_and(|state| state.plain),
+                skip,
                 ago: None,
             },
         };
-        detections_request(&self.config, &query, bearer)
+        url_of(&self.config, &query)
+    }
+
+    /// How many ticks a request begins before its slice, and how many it ends after it. Whether the bounds of the SIEM API are
+    /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed.
+    fn margins(&self) -> (i64, i64) {
+        if self.config.protocol.odata.is_some() { (0, -1) } else { (1, 1) }
     }
 
     /// The answer of a single request was lost with the instance that read it.
@@ -148,7 +164,7 @@ impl Machine {
             let (since, until) = single_range(&self.config, state, now);
             self.poll.gaps.push(Gap {
                 key: format!("gap:partial:{since}:{until}"),
-                kind: super::deliver::KIND,
+                kind: self.config.protocol.kind,
                 since,
                 until,
                 cause: GapCause::Partial,

@@ -6,15 +6,12 @@ use crate::checkpoint::State;
 use crate::config::Format;
 use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll, Payload};
 use crate::csv;
-use crate::detection::{Row, fingerprint};
 use crate::ring::Ring;
+use crate::row::{KeyedBy, Row, fingerprint};
 use crate::tick::{TICKS_PER_SECOND, Tick};
 
 use super::edges::Edges;
 use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose, loses_its_answer};
-
-/// What kind of thing this source reads.
-pub(super) const KIND: &str = "detection";
 
 /// What became of a row.
 pub(super) enum Taken {
@@ -40,14 +37,15 @@ impl Machine {
         // A check covers a part of the slice; every row of the slice that it shows is the slice's.
         let slice = self.state.as_ref().and_then(|state| state.round).filter(|_| ask.purpose == Purpose::Check);
         let (since, until) = slice.map_or((ask.since, ask.until), |round| (round.at, round.end));
-        let lies_inside = row.processed.is_some_and(|at| since <= at && at < until);
+        let lies_inside = row.visible.is_some_and(|at| since <= at && at < until);
         let is_bounded = ask.purpose != Purpose::Single;
-        // The tick on each side belongs to the neighbours, which ask for it as well.
-        if is_bounded && !lies_inside && row.processed.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
+        // The tick on each side belongs to the neighbours, which ask for it as well where it is asked for at all.
+        let is_shared = is_bounded && self.config.protocol.odata.is_none();
+        if is_shared && !lies_inside && row.visible.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
             return Taken::Done { is_new: false };
         }
-        let at = row.processed.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
-        let fingerprint = fingerprint(&row.key(record));
+        let at = row.visible.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
+        let fingerprint = fingerprint(&row.key(self.config.keyed_by(), record));
         if lies_inside {
             edges.see(at, fingerprint);
         }
@@ -84,6 +82,7 @@ impl Machine {
 
     /// Puts an event into the batch, and its key into the ring.
     pub(super) fn deliver(&mut self, held: Held) {
+        self.unexpanded += u32::from(held.event.attributes.iter().any(|(name, _)| name == "without"));
         self.remember(held.fingerprint, held.at);
         self.poll.push(held.event);
     }
@@ -95,17 +94,25 @@ impl Machine {
         } else if row.is_odd {
             defects.push("odd-member");
         }
-        if row.full_id.is_none() {
+        let keyed_by = self.config.keyed_by();
+        if !row.has_key(keyed_by) {
             defects.push("no-key");
         }
-        if row.processed.is_none() {
+        if row.visible.is_none() {
             defects.push("no-stamp");
         }
         let mut attributes = Vec::new();
         if !defects.is_empty() {
             attributes.push(("defects".to_owned(), defects.join(",")));
         }
-        let key = row.full_id.take().unwrap_or_else(|| row.key(record).into_owned());
+        if let Some(expand) = self.left_out() {
+            attributes.push(("without".to_owned(), expand.to_owned()));
+        }
+        let key = match keyed_by {
+            KeyedBy::FullId => row.full_id.take(),
+            KeyedBy::Version | KeyedBy::Id => None,
+        };
+        let key = key.unwrap_or_else(|| row.key(keyed_by, record).into_owned());
         let (content_type, body) = match self.config.format {
             Format::Raw => ("application/json", Payload::of(record)),
             Format::Csv => {
@@ -113,17 +120,23 @@ impl Machine {
                 ("text/csv; header=absent", Payload::Text(csv::row(record)))
             }
         };
-        let subject = row.alert_id.unwrap_or_else(|| key.clone());
+        let subject = row.id.unwrap_or_else(|| key.clone());
         Event {
             key,
             subject,
-            kind: KIND,
+            kind: self.config.protocol.kind,
             occurred: row.occurred,
-            visible: row.processed,
+            visible: row.visible,
             content_type,
             body,
             attributes,
         }
+    }
+
+    /// What `$expand` would bring, where it is left out.
+    fn left_out(&self) -> Option<&'static str> {
+        let is_plain = self.state.as_ref().is_some_and(|state| state.plain);
+        self.config.protocol.odata.as_ref().and_then(|odata| odata.expand).filter(|_| is_plain)
     }
 
     /// Takes a record that is too large, by the hash of its bytes.
@@ -146,7 +159,7 @@ impl Machine {
         self.remember(fingerprint, ask.until);
         self.poll.gaps.push(Gap {
             key,
-            kind: KIND,
+            kind: self.config.protocol.kind,
             // Its stamp is not known: it may be one of the ticks on each side, which the neighbours' requests repeat.
             since: ask.since.minus(1),
             until: ask.until.plus(2),
@@ -207,8 +220,9 @@ impl Machine {
 
     fn shorten_overlap(&mut self, since: Tick, until: Tick) {
         let detail = format!(
-            "more detections came than the checkpoint can remember, so nothing from {since} to {until} is read again: \
-             one that the service shows late is missed there"
+            "more {} came than the checkpoint can remember, so nothing from {since} to {until} is read again: one that the \
+             service shows late is missed there",
+            self.config.protocol.things
         );
         self.poll.note(
             Level::Warning,
@@ -218,7 +232,7 @@ impl Machine {
         );
         self.poll.gaps.push(Gap {
             key: format!("gap:overlap-shortened:{since}:{until}"),
-            kind: KIND,
+            kind: self.config.protocol.kind,
             since,
             until,
             cause: GapCause::Other("overlap-shortened"),
@@ -303,6 +317,7 @@ impl Machine {
         self.follow_ups.clear();
         self.suspect = None;
         self.pages = None;
+        self.pass = None;
         self.forgot_until = None;
         let Some(frozen) = self.frozen.take() else { return false };
         if let Ok(mut state) = State::from_text(&frozen, &self.config.identity()) {

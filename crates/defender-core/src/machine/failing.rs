@@ -1,12 +1,11 @@
 //! What a failure changes, and when it is told.
 
-use crate::contract::{Diagnostic, Failure, Fault, Gap, GapCause, Level, NextPoll};
+use crate::contract::{Diagnostic, Failure, Fault, GapCause, Level, NextPoll};
 use crate::failure::transport_failure;
 use crate::http::{TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
 use crate::tick::{Now, Tick};
 
-use super::deliver::KIND;
 use super::{Ask, Embargo, Machine, Mode, Output, Purpose, pages};
 
 /// How often such a slice must fail beside a neighbour that can be read before it is given up.
@@ -45,20 +44,27 @@ impl Machine {
     /// A failure that a shorter slice may cure. After some of them in a row the neighbour is asked before the slice: where
     /// that one can be read, the fault lies in the slice, and there is no need to wait.
     pub(super) fn slice_failed(&mut self, ask: &Ask, mut failure: Failure) {
-        if !matches!(ask.purpose, Purpose::Slice | Purpose::Check) {
+        if !matches!(ask.purpose, Purpose::Slice | Purpose::Check | Purpose::Tick) {
             return self.give_up(ask, failure);
         }
         let was_frozen = self.drop_answer();
+        let expands = self.config.protocol.odata.as_ref().is_some_and(|odata| odata.expand.is_some());
         let Some(state) = &mut self.state else { return };
         let is_alone = state.failures > PATIENCE;
         state.failures = if is_alone { PATIENCE } else { state.failures + 1 };
+        // Before the fault is looked for in the service, less is asked for of each row.
+        let gets_plain = !is_alone && state.failures == PATIENCE && expands && !state.plain;
+        if gets_plain {
+            state.plain = true;
+            state.failures = PATIENCE - 1;
+        }
         // On its own a slice is halved down to its grain, so that little is given up with what cannot be read.
         let is_grain = is_alone && state.round.is_some_and(|round| round.end.0 - round.at.0 <= state.grain);
         let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && !is_grain && state.halve());
         if is_alone && !is_halved {
             self.strike(failure.fault_mut().map_or("", |fault| &fault.message));
         }
-        if !is_alone || delay_of(&failure).is_some() {
+        if !(is_alone || gets_plain) || delay_of(&failure).is_some() {
             self.failing = Some(failure);
         }
     }
@@ -71,15 +77,8 @@ impl Machine {
             return;
         }
         let Some(round) = state.round else { return };
-        self.poll.gaps.push(Gap {
-            key: format!("gap:unreadable:{}:{}", round.at, round.end),
-            kind: KIND,
-            since: round.at,
-            until: round.end,
-            cause: GapCause::Unreadable,
-            subject: None,
-            detail: format!("the service keeps failing on this range alone: {why}"),
-        });
+        let detail = format!("the service keeps failing on this range alone: {why}");
+        self.slice_gap(GapCause::Unreadable, round.at, detail);
         self.give_up_slice();
     }
 
@@ -142,6 +141,17 @@ impl Machine {
             self.last = Some(text);
         }
         Output::Done(Err(failure))
+    }
+
+    /// Ends the poll where a quota is used up. What was gathered is not all that there is now, and no promise to the service
+    /// has to outlive this instance: so the next poll tells it.
+    pub(super) fn end_throttled(&mut self, failure: Failure, now: Now) -> Output {
+        if !self.poll.has_output() {
+            return self.end_failing(failure, now);
+        }
+        let until = delay_of(&failure).map(|after| now.monotonic.saturating_add(after));
+        self.embargo = Some(Embargo { failure, until });
+        self.finish(NextPoll::Now)
     }
 
     /// The failure that the last poll left to be told, or whose delay is not over.

@@ -4,10 +4,12 @@
 //! [`Machine::handle`] what came of every other output. `docs/pull-engine.md` explains why nothing is lost.
 
 mod asking;
+mod calls;
 mod deliver;
 mod edges;
 mod failing;
 mod pages;
+mod passes;
 mod poll;
 mod reading;
 #[cfg(test)]
@@ -18,13 +20,16 @@ use std::fmt;
 
 use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State, is_same};
 use crate::config::{Config, SingleRequest};
-use crate::contract::{Batch, Budget, Event, Failure, Position};
+use crate::contract::{Batch, Budget, Event, Failure, Level, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
+use crate::progress::Answer;
 use crate::tick::{Now, Tick};
 use crate::token::TokenCache;
 
+use calls::Calls;
 use edges::Edges;
 use pages::Pages;
+use passes::Pass;
 use poll::Poll;
 use reading::Reading;
 
@@ -93,6 +98,12 @@ pub struct Machine {
     suspect: Option<Suspect>,
     /// The pages of the present answer that have been read, while there are further ones.
     pages: Option<Box<Pages>>,
+    /// What the last pass over a tick saw that is read page by page.
+    pass: Option<Pass>,
+    /// How many of the slice's events lack what `$expand` asks for.
+    unexpanded: u32,
+    /// The calls of the API.
+    calls: Calls,
     /// A record that did not fit the last batch.
     held: Option<Held>,
     /// What ends the poll.
@@ -126,7 +137,7 @@ enum Phase {
         head: ResponseHead,
         body: Vec<u8>,
     },
-    /// A request for detections, and when it was sent on the local clock.
+    /// A request of the API, and when it was sent on the local clock.
     Sent(Ask, Tick),
     ErrorBody {
         ask: Ask,
@@ -136,7 +147,7 @@ enum Phase {
     Reading(Box<Reading>),
 }
 
-/// One request for detections. Rows at or after `since` and before `until` are its own.
+/// One request of the API. Rows at or after `since` and before `until` are its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Ask {
     purpose: Purpose,
@@ -151,6 +162,8 @@ enum Purpose {
     Slice,
     /// What lies below or above the rows of an answer that may have been cut.
     Check,
+    /// The present slice of one tick, page by page.
+    Tick,
     /// A neighbour of a slice that keeps failing.
     Neighbour,
     /// The one request of the configuration.
@@ -162,10 +175,7 @@ enum Purpose {
 /// An answer that may have been cut.
 #[derive(Clone, Debug)]
 struct Suspect {
-    rows: u32,
-    /// When it was asked for, on the local clock.
-    sent: Tick,
-    date: Option<Tick>,
+    answer: Answer,
     /// Its first and its last rows.
     edges: Edges,
 }
@@ -231,6 +241,7 @@ impl Machine {
     }
 
     fn idle(config: Config, mode: Mode, limits: Limits) -> Self {
+        let calls = Calls::new(config.protocol.quotas);
         Self {
             config,
             limits,
@@ -244,6 +255,9 @@ impl Machine {
             follow_ups: VecDeque::new(),
             suspect: None,
             pages: None,
+            pass: None,
+            unexpanded: 0,
+            calls,
             held: None,
             failing: None,
             embargo: None,
@@ -255,7 +269,10 @@ impl Machine {
     }
 
     fn resume(&mut self, text: &str) -> Result<(), Failure> {
-        let mut state = State::from_text(text, &self.config.identity())?;
+        let mut state = State::from_text_of(text, &self.config.identity(), &self.config.accepts())?;
+        if state.identity != self.config.identity() {
+            return self.take_over(&state);
+        }
         match (&self.config.request, state.asked) {
             (Some(request), Some(_)) => {
                 self.lost_answer = loses_its_answer(request, &state, state.frozen);
@@ -270,6 +287,22 @@ impl Machine {
         Ok(())
     }
 
+    /// Reads on from where a source of another API stood.
+    fn take_over(&mut self, other: &State) -> Result<(), Failure> {
+        if other.asked.is_some() {
+            return Err(failing::other_kind_of_checkpoint(true));
+        }
+        let state = State::take_over(&self.config, other);
+        let message = format!(
+            "the checkpoint is of `{}`: this source begins at {}, so that what that one had read up to {} comes again as {}",
+            other.identity, state.start, other.cursor, self.config.protocol.things
+        );
+        let hint = "join the two by the subject of the events, which is the id of the alert in both";
+        self.poll.note(Level::Note, "checkpoint.taken-over", message, Some(hint));
+        self.state = Some(state);
+        Ok(())
+    }
+
     /// Whether a poll at this position is the next one of this machine.
     pub fn is_at(&self, position: &Position) -> bool {
         match position {
@@ -281,6 +314,7 @@ impl Machine {
     /// Hands the token on to a machine of the same configuration.
     pub fn take_tokens(&mut self, other: &mut Self) {
         self.tokens = std::mem::take(&mut other.tokens);
+        self.calls = std::mem::replace(&mut other.calls, Calls::new(&[]));
         self.embargo = other.embargo.take().filter(|embargo| embargo.until.is_some());
     }
 

@@ -3,11 +3,14 @@
 use percent_encoding::percent_decode_str;
 use twox_hash::XxHash64;
 
+use crate::contract::GapCause;
 use crate::failure::{PageFault, page_failure};
+use crate::protocol::Paging;
 use crate::secret::Secret;
 use crate::tick::Tick;
 
 use super::edges::Edges;
+use super::passes::Pass;
 use super::reading::Reading;
 use super::{Ask, Machine, Purpose};
 
@@ -30,6 +33,8 @@ pub(super) struct Pages {
     rows: u32,
     edges: Edges,
     shows_more: bool,
+    is_partial: bool,
+    pass: Pass,
     /// The hashes of all links so far.
     followed: Vec<u64>,
 }
@@ -42,6 +47,10 @@ impl Pages {
         page.rows = self.rows;
         page.edges = std::mem::take(&mut self.edges);
         page.shows_more = self.shows_more;
+        page.is_partial |= self.is_partial;
+        page.pass = self.pass;
+        page.turned = true;
+        page.rows_before = self.rows;
     }
 }
 
@@ -49,12 +58,20 @@ impl Machine {
     /// Sees to it that the page which a complete one names comes next; false where it names none.
     pub(super) fn turn_page(&mut self, page: &mut Reading) -> bool {
         // The first page of a neighbour or of a probe proves all that they are to prove.
-        if !matches!(page.ask.purpose, Purpose::Slice | Purpose::Check | Purpose::Single) {
-            return false;
-        }
-        let Some(link) = page.next_link() else { return false };
+        let paging = self.config.protocol.odata.as_ref().map(|odata| odata.paging);
+        let link = match (page.ask.purpose, paging) {
+            (Purpose::Slice | Purpose::Check | Purpose::Single, None) | (Purpose::Tick, Some(Paging::Links)) => {
+                page.next_link().map(str::to_owned)
+            }
+            // A service may cut its pages shorter than they were asked for: the last one is the one without rows.
+            (Purpose::Tick, Some(Paging::Skip)) => {
+                (page.rows > page.rows_before).then(|| self.url(&page.ask, page.rows))
+            }
+            _ => None,
+        };
+        let Some(link) = link else { return false };
         let mut followed = self.pages.take().map(|pages| pages.followed).unwrap_or_default();
-        let fault = match self.config.api_endpoint.resolve(link) {
+        let fault = match self.config.api_endpoint.resolve(&link) {
             None => PageFault::Elsewhere,
             Some(next) if followed.len() < MAX_PAGES && !followed.contains(&hash(&next)) => {
                 followed.push(hash(&next));
@@ -66,6 +83,8 @@ impl Machine {
                     rows: page.rows,
                     edges: std::mem::take(&mut page.edges),
                     shows_more: page.shows_more,
+                    is_partial: page.is_partial,
+                    pass: page.pass,
                     followed,
                 }));
                 return true;
@@ -79,6 +98,23 @@ impl Machine {
             self.slice_failed(&page.ask, failure);
         }
         true
+    }
+}
+
+impl Machine {
+    /// Whether the page that was asked for lies beyond what `$skip` may pass over.
+    pub(super) fn is_beyond_skip(&self) -> bool {
+        self.config.protocol.odata.as_ref().is_some_and(|odata| odata.paging == Paging::Skip)
+    }
+
+    /// A tick is given up whose further rows the service shows to nobody. How far it goes is learned anew each time: it may
+    /// come to allow more.
+    pub(super) fn give_up_tick(&mut self, ask: &Ask) {
+        let rows = self.pages.take().map_or(0, |pages| pages.rows);
+        let detail = format!("the service refuses to go on after {rows} rows, and all of them have one stamp");
+        self.slice_gap(GapCause::Truncated, ask.since, detail);
+        self.frozen = None;
+        self.give_up_slice();
     }
 }
 

@@ -2,16 +2,17 @@
 
 use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
-use crate::config::Config;
+use crate::config::{Config, Emit};
 use crate::contract::{Failure, Gap, GapCause, Level, NextPoll};
-use crate::failure::{PageFault, api_failure, not_detections, page_failure};
+use crate::failure::{PageFault, api_failure, no_answer, page_failure};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
-use crate::progress::PATIENCE;
+use crate::progress::{Answer, PATIENCE};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::{Claims, read_token};
 
-use super::deliver::{KIND, Taken};
+use super::deliver::Taken;
 use super::edges::Edges;
+use super::passes::Pass;
 use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
 /// How much of a token answer or of an error is looked at, in bytes.
@@ -38,6 +39,14 @@ pub(super) struct Reading {
     pub(super) edges: Edges,
     /// Whether a check shows what the answer that it checks lacked.
     pub(super) shows_more: bool,
+    /// Whether the service said that a part of it, or of a page before, is missing.
+    pub(super) is_partial: bool,
+    /// What it showed, where that is compared with another answer.
+    pub(super) pass: Pass,
+    /// Whether it is a further page.
+    pub(super) turned: bool,
+    /// The rows of the pages before this one.
+    pub(super) rows_before: u32,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
 }
@@ -52,6 +61,11 @@ impl Reading {
     /// Where the next page of the answer is.
     pub(super) fn next_link(&self) -> Option<&str> {
         self.reader.next_link()
+    }
+
+    /// What closes the slice.
+    pub(super) fn answer(&self) -> Answer {
+        Answer { sent: self.sent, date: self.date, rows: self.rows, is_partial: self.is_partial }
     }
 }
 
@@ -121,40 +135,47 @@ impl Machine {
                 self.tokens.clear();
                 // The same request comes again with a new token.
             }
-            200 | 204 => {
-                self.renewed = false;
-                if self.compare_clocks(&head, now) {
-                    return;
-                }
-                if ask.purpose == Purpose::Single
-                    && let Some(state) = &mut self.state
-                {
-                    state.asked.get_or_insert(now.wall);
-                }
-                let mut reader = AnswerReader::new(self.limits.event_bytes);
-                if head.status == 204 {
-                    reader.push(b"[]");
-                    reader.end();
-                }
-                let mut reading = Reading {
-                    ask,
-                    sent,
-                    date: head.date(),
-                    head,
-                    reader,
-                    begins_with: Vec::new(),
-                    rows: 0,
-                    edges: Edges::default(),
-                    shows_more: false,
-                    broke: None,
-                };
-                if let Some(pages) = &mut self.pages {
-                    pages.continue_in(&mut reading);
-                }
-                self.phase = Phase::Reading(Box::new(reading));
-            }
+            200 | 204 => self.answer_begins(ask, sent, head, now),
+            206 if self.config.protocol.says_partial => self.answer_begins(ask, sent, head, now),
             _ => self.phase = Phase::ErrorBody { ask, head, body: Vec::new() },
         }
+    }
+
+    fn answer_begins(&mut self, ask: Ask, sent: Tick, head: ResponseHead, now: Now) {
+        self.renewed = false;
+        if self.compare_clocks(&head, now) {
+            return;
+        }
+        if ask.purpose == Purpose::Single
+            && let Some(state) = &mut self.state
+        {
+            state.asked.get_or_insert(now.wall);
+        }
+        let mut reader = AnswerReader::new(self.config.protocol.records, self.limits.event_bytes);
+        if head.status == 204 {
+            reader.push(b"[]");
+            reader.end();
+        }
+        let mut reading = Reading {
+            ask,
+            sent,
+            date: head.date(),
+            is_partial: head.status == 206,
+            head,
+            reader,
+            begins_with: Vec::new(),
+            rows: 0,
+            edges: Edges::default(),
+            shows_more: false,
+            pass: Pass::default(),
+            turned: false,
+            rows_before: 0,
+            broke: None,
+        };
+        if let Some(pages) = &mut self.pages {
+            pages.continue_in(&mut reading);
+        }
+        self.phase = Phase::Reading(Box::new(reading));
     }
 
     /// Compares the local clock with the service's; true where the answer is of no use since the start was mistaken.
@@ -181,6 +202,7 @@ impl Machine {
             self.follow_ups.clear();
             self.suspect = None;
             self.pages = None;
+            self.pass = None;
         }
         is_mistaken
     }
@@ -203,19 +225,25 @@ impl Machine {
                 return Some(self.finish(NextPoll::Now));
             }
             match reading.reader.find() {
-                Found::Record(range, row) => {
-                    let processed = row.processed;
+                Found::Record(range, mut row) => {
+                    if self.config.emit == Emit::FirstSeen {
+                        row.visible = row.occurred;
+                    }
+                    let visible = row.visible;
                     // A lone object that is no detection is something else that answered, such as an error.
-                    if reading.reader.is_single_object() && !row.is_detection() {
+                    if reading.reader.is_single_object() && !row.is_identified() {
                         self.is_no_answer(&reading);
                         return None;
                     }
                     reading.rows = reading.rows.saturating_add(1);
-                    if processed.is_some_and(|at| self.lies_beyond(&reading.ask, at)) {
+                    if visible.is_some_and(|at| self.lies_beyond(&reading.ask, at)) {
                         self.learn_cap();
                         reading.shows_more = true;
                     }
                     let bytes = reading.reader.bytes(range);
+                    if reading.ask.purpose == Purpose::Tick {
+                        reading.pass.see(&row.key(self.config.keyed_by(), bytes));
+                    }
                     match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
                         Taken::Done { is_new: false } => {}
@@ -268,6 +296,9 @@ impl Machine {
     fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
         // Other refusals than these are of the request, which is the service's own here.
         let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
+        if is_of_link && self.is_beyond_skip() {
+            return self.give_up_tick(ask);
+        }
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)
         } else {
@@ -309,14 +340,14 @@ impl Machine {
     }
 
     fn is_no_answer(&mut self, reading: &Reading) {
-        let mut failure = not_detections(&reading.head, &reading.begins_with, &self.config);
+        let mut failure = no_answer(&reading.head, &reading.begins_with, &self.config);
         self.redact(&mut failure, reading.next_link());
         self.service_failed(&reading.ask, failure, reading.head.status);
     }
 
     /// An answer has been read to its end.
     fn complete(&mut self, reading: &Reading, now: Now) {
-        let Reading { ask, sent, date, rows, shows_more, .. } = reading;
+        let Reading { ask, rows, shows_more, .. } = reading;
         self.pages = None;
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
@@ -330,15 +361,19 @@ impl Machine {
                 }
                 self.frozen = None;
             }
-            Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows),
+            Purpose::Slice if self.is_cut(ask, *rows) || self.has_more(reading) => {
+                self.split(ask, *rows, reading.edges.span());
+            }
             Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
-            Purpose::Slice => self.close_slice(*sent, *date, *rows),
+            Purpose::Slice => self.close_slice(&reading.answer()),
+            Purpose::Tick if self.is_whole_pass(reading) => self.close_slice(&reading.answer()),
+            Purpose::Tick => {}
             Purpose::Check => {
                 self.follow_ups.pop_front();
-                let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.rows) else { return };
+                let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.answer.rows) else { return };
                 // As many rows as the suspected answer had may be cut as well, by rows of the tick that it begins at.
-                if *shows_more || *rows >= suspected {
-                    self.split(ask, suspected);
+                if *shows_more || *rows >= suspected || self.has_more(reading) {
+                    self.split(ask, suspected, None);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole();
                 }
@@ -363,6 +398,12 @@ impl Machine {
         ask.limit.is_some_and(|limit| rows >= limit) || cap.is_some_and(|cap| rows >= cap)
     }
 
+    /// Whether an answer of things that are updated in place has a further page. That is not read: what is updated while the
+    /// pages are turned leaves them, and what follows it would be passed over.
+    fn has_more(&self, reading: &Reading) -> bool {
+        self.config.protocol.odata.is_some() && reading.next_link().is_some()
+    }
+
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
         let whole = self.state.as_ref().map_or(0, |state| state.whole);
         rows >= self.limits.suspicious_rows && rows >= whole && ask.until.0 - ask.since.0 > 1
@@ -371,8 +412,8 @@ impl Machine {
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
     /// service cut it. Both stamps are asked for again, since a cut may go through the rows of one tick.
     fn check_for_a_cut(&mut self, reading: &Reading) {
-        let Reading { ask, sent, date, rows, edges, .. } = reading;
-        self.suspect = Some(Suspect { rows: *rows, sent: *sent, date: *date, edges: edges.clone() });
+        let Reading { ask, edges, .. } = reading;
+        self.suspect = Some(Suspect { answer: reading.answer(), edges: edges.clone() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
         match edges.span() {
             Some((least, greatest)) => {
@@ -402,15 +443,16 @@ impl Machine {
 
     /// Nothing showed that the suspected answer was cut.
     fn is_whole(&mut self) {
-        let Some(&Suspect { rows, sent, date, .. }) = self.suspect.as_ref() else { return };
+        let Some(answer) = self.suspect.as_ref().map(|suspect| suspect.answer) else { return };
         if let Some(state) = &mut self.state {
-            state.whole = state.whole.max(rows);
+            state.whole = state.whole.max(answer.rows);
         }
-        self.close_slice(sent, date, rows);
+        self.close_slice(&answer);
     }
 
     fn learn_cap(&mut self) {
-        let (Some(state), Some(&Suspect { rows, .. })) = (&mut self.state, self.suspect.as_ref()) else { return };
+        let (Some(state), Some(suspect)) = (&mut self.state, self.suspect.as_ref()) else { return };
+        let rows = suspect.answer.rows;
         // At once, so that the checkpoint of this very batch knows it.
         if state.cap == Some(rows) {
             return;
@@ -424,9 +466,9 @@ impl Machine {
         );
     }
 
-    /// Goes on with the older half of a slice whose answer was cut. One of a single tick is asked once without `limit`,
-    /// and then is a gap.
-    fn split(&mut self, ask: &Ask, rows: u32) {
+    /// Goes on with the older half of a slice whose answer was cut. One of a single tick is asked once without `limit`, or
+    /// page by page where its rows are updated in place, and then is a gap.
+    fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
         self.poll.counters.splits += 1;
         self.follow_ups.clear();
         self.suspect = None;
@@ -434,28 +476,57 @@ impl Machine {
         self.forgot_until = None;
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
-        if state.halve() {
+        let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.odata.is_some());
+        if state.cut_before(newest) || self.read_in_passes(ask) {
             return;
         }
+        let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         if ask.limit.is_some() {
             self.follow_ups.push_back(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit: None });
             return;
         }
-        self.poll.gaps.push(Gap {
-            key: format!("gap:truncated:{}:{}", round.at, round.end),
-            kind: KIND,
-            since: round.at,
-            until: round.end,
-            cause: GapCause::Truncated,
-            subject: None,
-            detail: format!("the service cut its answer at {rows} rows, and all of them have one stamp"),
-        });
+        self.slice_gap(
+            GapCause::Truncated,
+            round.at,
+            format!("the service cut its answer at {rows} rows, and all of them have one stamp"),
+        );
         self.give_up_slice();
     }
 
-    fn close_slice(&mut self, sent: Tick, date: Option<Tick>, rows: u32) {
-        self.leave_slice(|state, config| state.complete(config, sent, date, rows));
+    /// Tells a gap from `since` to the end of the slice.
+    pub(super) fn slice_gap(&mut self, cause: GapCause, since: Tick, detail: String) {
+        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
+        let (until, name) = (round.end, cause.name());
+        let key = format!("gap:{name}:{since}:{until}");
+        let kind = self.config.protocol.kind;
+        self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
+    }
+
+    fn close_slice(&mut self, answer: &Answer) {
+        self.tell_what_is_missing(answer);
+        self.leave_slice(|state, config| state.complete(config, answer));
+    }
+
+    /// Tells which part of a slice that has been read is not all that there is.
+    fn tell_what_is_missing(&mut self, answer: &Answer) {
+        let Some(state) = &mut self.state else { return };
+        let Some(round) = state.round else { return };
+        let unexpanded = std::mem::take(&mut self.unexpanded);
+        let told = state.partial.map_or(round.at, |told| told.max(round.at));
+        if answer.is_partial && told < round.end {
+            state.partial = Some(round.end);
+            let detail =
+                "the service answered with HTTP 206: a part is missing; it is read again, for a day at the most";
+            self.slice_gap(GapCause::Partial, told, detail.to_owned());
+        } else if let Some(expand) = self.config.protocol.odata.as_ref().and_then(|odata| odata.expand)
+            && unexpanded > 0
+        {
+            let detail = format!(
+                "the service fails with `$expand={expand}` here, so {unexpanded} events came without their {expand}"
+            );
+            self.slice_gap(GapCause::Partial, round.at, detail);
+        }
     }
 
     /// A gap covers the slice: nothing of it is asked for again.
@@ -466,6 +537,8 @@ impl Machine {
     fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
         self.follow_ups.clear();
         self.suspect = None;
+        self.pass = None;
+        self.unexpanded = 0;
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         leave(state, &self.config);

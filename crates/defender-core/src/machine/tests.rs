@@ -14,7 +14,9 @@ mod pages;
 mod resume;
 mod single;
 mod start;
+mod take_over;
 mod token;
+mod updates;
 
 use super::*;
 use crate::contract::{GapCause, NextPoll};
@@ -36,9 +38,13 @@ type Answer = (u16, Vec<(&'static str, String)>, String);
 
 impl Rig {
     fn new(members: &str, position: &Position) -> Self {
+        Self::of("siem", &format!(r#","region":"eu"{members}"#), position)
+    }
+
+    fn of(api: &str, members: &str, position: &Position) -> Self {
         let config = format!(
             r#"{{"tenant_id":"11111111-1111-4111-8111-111111111111","client_id":"22222222-2222-4222-8222-222222222222",
-            "client_secret":"client-secret","api":"siem","region":"eu"{members}}}"#
+            "client_secret":"client-secret","api":"{api}"{members}}}"#
         );
         let config = Config::parse(&config).unwrap();
         let now = Now { wall: Tick::parse(NOW).unwrap(), monotonic: 0 };

@@ -17,7 +17,8 @@ fn state(config: &Config) -> State {
 }
 
 fn complete(state: &mut State, config: &Config, rows: u32) {
-    state.complete(config, Tick::parse("2026-01-02T00:00:00Z").unwrap(), None, rows);
+    let sent = Tick::parse("2026-01-02T00:00:00Z").unwrap();
+    state.complete(config, &Answer { sent, rows, ..Answer::default() });
 }
 
 #[test]
@@ -116,10 +117,10 @@ fn a_range_that_was_read_has_no_further_round() {
     let round = Round { until, at: since, end: until };
     assert_eq!(state.round(&config, now), Some(round));
     assert!(!state.is_ended());
-    state.complete(&config, now, Some(until), 0);
+    state.complete(&config, &Answer { sent: now, date: Some(until), ..Answer::default() });
     assert!(!state.is_ended(), "the service's clock stood before the end");
     assert!(state.round(&config, now).is_some());
-    state.complete(&config, now, None, 0);
+    state.complete(&config, &Answer { sent: now, ..Answer::default() });
     state.reread = since;
     assert!(state.is_ended());
     assert_eq!(state.round(&config, now), None);

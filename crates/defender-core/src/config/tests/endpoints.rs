@@ -83,8 +83,11 @@ fn a_bad_api_endpoint_is_told_why() {
         ("https://gateway.example:+1", ["port", "65535"]),
         ("https://[::1]:x", ["port", "65535"]),
         ("https://1::2", ["host name", "Write it like"]),
-        ("https://graph.microsoft.com", ["does not serve the SIEM API", "Leave"]),
-        ("https://api.securitycenter.microsoft.com/api/alerts", ["does not serve the SIEM API", "Leave"]),
+        ("https://graph.microsoft.com", ["which does not serve the SIEM API", "Set `api` to `graph`"]),
+        (
+            "https://api.securitycenter.microsoft.com/api/alerts",
+            ["does not serve the SIEM API", "Set `api` to `alerts`"],
+        ),
         ("https://securitycenter.windows.com", ["does not serve the SIEM API", "Leave"]),
         ("https://graph.windows.net", ["does not serve the SIEM API", "Leave"]),
     ] {
@@ -111,7 +114,7 @@ fn hosts_of_one_cloud_are_not_mixed_with_another() {
         ("commercial", "eu", "api", "wdatp-alertexporter-us.windows.com".to_owned(), "region `us`"),
         ("commercial", "us", "token", login("login.microsoftonline.us"), "`gcc-high` or `dod`"),
         ("gcc-high", "us", "token", login("login.windows.net"), "`commercial` or `gcc`"),
-        ("commercial", "us", "token", login("login.partner.microsoftonline.cn"), "never offered"),
+        ("commercial", "us", "token", login("login.partner.microsoftonline.cn"), "does not know"),
     ] {
         let (cloud, region) = (format!("\"{cloud}\""), format!("\"{region}\""));
         let changes = [("cloud", &cloud[..]), ("region", &region), ("endpoints", &in_endpoints(name, &url))];
@@ -160,7 +163,7 @@ fn an_audience_is_a_uri_without_default() {
 fn the_commercial_region_is_demanded_and_never_guessed() {
     assert_problem(&[("region", "-")], "/region", &["is missing", "never guessed", "`eu`"]);
     assert_eq!(config(&[("region", "-"), ("endpoints", &in_endpoints("api", "gateway.example"))]).region, None);
-    assert_problem(&[("region", "\"au\"")], "/region", &["\"au\"", "`us`, `eu`, `uk`"]);
+    assert_problem(&[("region", "\"au\"")], "/region", &["`au`", "only `us`, `eu`, `uk`"]);
     assert_problem(&[("region", "\"EU\"")], "/region", &["Did you mean `eu`?"]);
-    assert_problem(&[("region", "\"eu\""), ("cloud", "\"gcc\"")], "/region", &["`gcc` has only `us`"]);
+    assert_problem(&[("region", "\"eu\""), ("cloud", "\"gcc\"")], "/region", &["`gcc`", "has only `us`"]);
 }

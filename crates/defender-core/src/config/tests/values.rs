@@ -2,7 +2,6 @@
 
 use super::super::Start;
 use super::super::duration::{DAY, MINUTE};
-use super::super::members::LATER_APIS;
 use super::{TENANT, assert_problem, config};
 use crate::tick::{TICKS_PER_SECOND, Tick};
 
@@ -33,10 +32,8 @@ fn ids_are_normalised_and_checked() {
 #[test]
 fn the_api_is_chosen_knowingly() {
     assert_problem(&[("api", "-")], "/api", &["is missing", "siem", "retiring"]);
-    assert_problem(&[("api", "\"SIEM\"")], "/api", &["must be `siem`"]);
-    for later in LATER_APIS {
-        assert_problem(&[("api", &format!("\"{later}\""))], "/api", &["not supported by this version", "`siem`"]);
-    }
+    assert_problem(&[("api", "\"SIEM\"")], "/api", &["may be `siem`, `alerts`, `graph`", "Did you mean `siem`?"]);
+    assert_problem(&[("api", "\"defender\"")], "/api", &["may be `siem`", "retiring"]);
 }
 
 #[test]

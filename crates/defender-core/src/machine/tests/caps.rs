@@ -1,6 +1,7 @@
 //! Answers that the service cuts without saying so.
 
 use super::*;
+use crate::row::{KeyedBy, Records, Row, fingerprint};
 
 /// A service with rows at these seconds after eleven, which shows no more than `cap` of them at a time.
 fn capped(rows: &[(i64, &str)], cap: usize, keeps_newest: bool) -> impl Fn(&str) -> Answer {
@@ -289,8 +290,8 @@ fn checked(below: &[i64], above: &[i64]) -> (Rig, Batch) {
         for at in [0, 1, 2, 398, 800, 999, 1000, 1001] {
             let eleven = Tick::parse("2026-01-01T11:00:00Z").unwrap();
             let text = row(&format!("k{at}"), &eleven.plus(at).to_string());
-            let (row, _) = crate::detection::Row::read(text.as_bytes()).unwrap();
-            state.ring.insert(crate::detection::fingerprint(&row.key(text.as_bytes())), eleven.plus(at));
+            let (row, _) = Row::read(text.as_bytes(), Records::Detections).unwrap();
+            state.ring.insert(fingerprint(&row.key(KeyedBy::FullId, text.as_bytes())), eleven.plus(at));
         }
     });
     let known = |of: &[i64]| {

@@ -1,0 +1,311 @@
+//! What is updated in place: each version is an event, and no row is passed over by one that moves.
+
+use super::*;
+
+const START: &str = r#","start":"2026-01-01T11:00:00Z","slice":"PT2H""#;
+
+/// A request, with its query as it reads.
+fn read(url: &str) -> String {
+    percent_encoding::percent_decode_str(url).decode_utf8().unwrap().into_owned()
+}
+
+fn alert(id: &str, updated: &str) -> String {
+    format!(r#"{{"id":"{id}","createdDateTime":"2026-01-01T10:00:00Z","lastUpdateDateTime":"{updated}"}}"#)
+}
+
+fn answer(rows: &[String], link: Option<&str>) -> Answer {
+    let link = link.map(|link| format!(r#","@odata.nextLink":"{link}""#)).unwrap_or_default();
+    ok(format!(r#"{{"@odata.context":"x","value":[{}]{link}}}"#, rows.join(",")))
+}
+
+fn keys(batch: &Batch) -> Vec<&str> {
+    batch.events.iter().map(|event| event.key.as_str()).collect()
+}
+
+#[test]
+fn each_api_is_asked_in_its_own_words() {
+    for (api, members, expected) in [
+        (
+            "alerts",
+            r#","severity":["high","low"]"#,
+            "https://api.security.microsoft.com/api/alerts?$filter=lastUpdateTime ge 2026-01-01T11:00:00.0000000Z and \
+             lastUpdateTime le 2026-01-01T11:58:59.9999999Z and (severity eq 'High' or severity eq 'Low')\
+             &$expand=evidence&$top=1000",
+        ),
+        (
+            "alerts",
+            r#","emit":"first-seen","limit":7,"region":"eu""#,
+            "https://eu.api.security.microsoft.com/api/alerts?$filter=alertCreationTime ge 2026-01-01T11:00:00.0000000Z and \
+             alertCreationTime le 2026-01-01T11:58:59.9999999Z&$expand=evidence&$top=7",
+        ),
+        (
+            "graph",
+            r#","status":"new","service_source":["microsoftDefenderForEndpoint"]"#,
+            "https://graph.microsoft.com/v1.0/security/alerts_v2?$filter=lastUpdateDateTime ge 2026-01-01T11:00:00.0000000Z \
+             and lastUpdateDateTime le 2026-01-01T11:58:59.9999999Z and (status eq 'new') and (serviceSource eq \
+             'microsoftDefenderForEndpoint')&$orderby=lastUpdateDateTime&$top=500",
+        ),
+        (
+            "incidents",
+            r#","emit":"first-seen""#,
+            "https://graph.microsoft.com/v1.0/security/incidents?$filter=createdDateTime ge 2026-01-01T11:00:00.0000000Z \
+             and createdDateTime le 2026-01-01T11:58:59.9999999Z&$orderby=createdDateTime&$expand=alerts&$top=50",
+        ),
+        (
+            "incidents",
+            r#","endpoints":{"api":"api.security.microsoft.com"},"status":"active""#,
+            "https://api.security.microsoft.com/api/incidents?$filter=lastUpdateTime ge 2026-01-01T11:00:00.0000000Z and \
+             lastUpdateTime le 2026-01-01T11:58:59.9999999Z and (status eq 'Active')&$top=100",
+        ),
+    ] {
+        let mut rig = Rig::of(api, &format!("{START}{members}"), &Position::Resume(None));
+        rig.poll(BUDGET, |_| answer(&[], None)).unwrap();
+        assert_eq!(rig.requests.iter().map(|url| read(url)).collect::<Vec<_>>(), [expected]);
+        assert!(!rig.requests[0].contains([' ', '\'', '(']), "{}", rig.requests[0]);
+    }
+}
+
+#[test]
+fn graph_is_asked_for_words_that_came_later() {
+    for (api, prefers) in [("siem", false), ("alerts", false), ("graph", true), ("incidents", true)] {
+        let region = if api == "siem" { r#","region":"eu""# } else { "" };
+        let mut rig = Rig::of(api, region, &Position::Resume(None));
+        rig.machine.begin(BUDGET, rig.now).unwrap();
+        let Output::Send(_) = rig.machine.step(rig.now) else { panic!("{api}") };
+        rig.machine.handle(Input::ResponseHead(ResponseHead { status: 200, headers: Vec::new() }), rig.now);
+        let token = br#"{"token_type":"Bearer","expires_in":"3599","access_token":"opaque-token"}"#;
+        rig.machine.handle(Input::BodyChunk(token), rig.now);
+        rig.machine.handle(Input::BodyEnd, rig.now);
+        let Output::Send(request) = rig.machine.step(rig.now) else { panic!("{api}") };
+        let prefer = request.headers.iter().find(|(name, _)| *name == "prefer").map(|(_, value)| value.as_str());
+        assert_eq!(prefer, prefers.then_some("include-unknown-enum-members"), "{api}");
+    }
+}
+
+#[test]
+fn each_version_is_an_event_and_the_first_one_alone_if_so_configured() {
+    for (emit, expected) in [
+        ("every-update", vec!["da1_2@2026-01-01T11:30:00.0000000Z", "da1_2@2026-01-01T12:01:00.5000000Z"]),
+        ("first-seen", vec!["da1_2"]),
+    ] {
+        let members = format!(r#","start":"2026-01-01T09:00:00Z","slice":"P1D","overlap":"PT3H","emit":"{emit}""#);
+        let mut rig = Rig::of("graph", &members, &Position::Resume(None));
+        let mut seen = Vec::new();
+        for updated in ["2026-01-01T11:30:00Z", "2026-01-01T11:30:00.0Z", "2026-01-01T12:01:00.5Z"] {
+            let batch = rig.poll(BUDGET, |_| answer(&[alert("da1_2", updated)], None)).unwrap();
+            for event in &batch.events {
+                assert_eq!((event.kind, &*event.subject, event.attributes.len()), ("alert", "da1_2", 0));
+                assert_eq!(event.occurred, Tick::parse("2026-01-01T10:00:00Z"));
+                seen.push(event.key.clone());
+            }
+            rig.advance(300);
+        }
+        assert_eq!(seen, expected);
+    }
+}
+
+#[test]
+fn an_answer_with_a_further_page_or_as_full_as_a_page_is_halved_and_no_page_is_turned() {
+    for (limit, link) in [(2, None), (50, Some("https://graph.microsoft.com/v1.0/security/alerts_v2?$skiptoken=x"))] {
+        let members = format!(r#"{START},"limit":{limit}"#);
+        let mut rig = Rig::of("graph", &members, &Position::Resume(None));
+        let rows = [alert("a", "2026-01-01T11:10:00Z"), alert("b", "2026-01-01T11:50:00Z")];
+        let mut asked = 0;
+        let batch = rig
+            .poll(BUDGET, |_| {
+                asked += 1;
+                match asked {
+                    1 => answer(&rows, link),
+                    2 => answer(&rows[..1], None),
+                    _ => answer(&rows[1..], None),
+                }
+            })
+            .unwrap();
+        assert_eq!(keys(&batch).len(), 2);
+        assert!(rig.requests.iter().all(|url| url.contains("$filter=") && !url.contains("skip")), "{:?}", rig.requests);
+        assert_eq!(rig.requests.len(), 3, "{:?}", rig.requests);
+        assert!(batch.counters.contains(&("splits", 1)) && batch.gaps.is_empty());
+    }
+}
+
+/// The service of one tick: its rows by pages of two, where what is updated leaves it.
+struct Tickful {
+    rows: Vec<String>,
+    /// After so many requests for a page the first row leaves.
+    leaves_after: Vec<usize>,
+    asked: usize,
+    links: bool,
+}
+
+const AT: &str = "2026-01-01T11:30:00Z";
+
+impl Tickful {
+    fn answer(&mut self, url: &str) -> Answer {
+        let url = read(url);
+        let member = if self.links { "lastUpdateDateTime" } else { "lastUpdateTime" };
+        let at = Tick::parse(AT).unwrap();
+        let bound = |operator: &str| {
+            let from = url.find(&format!("{member} {operator} ")).map(|at| at + member.len() + 4);
+            from.and_then(|from| Tick::parse(url.get(from..from + 28)?))
+        };
+        let is_shown = bound("ge").is_none_or(|since| since <= at) && bound("le").is_none_or(|until| at <= until);
+        let skip: usize = url.split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
+        let shown = if is_shown { self.rows.clone() } else { Vec::new() };
+        let page: Vec<_> = shown.iter().skip(skip).take(2).map(|id| self.row(id)).collect();
+        let is_more = shown.len() > skip + 2;
+        let link = (self.links && is_more)
+            .then(|| format!("https://graph.microsoft.com/v1.0/security/alerts_v2?skip={}", skip + 2));
+        self.asked += usize::from(skip > 0);
+        if self.leaves_after.contains(&self.asked) && skip > 0 {
+            self.rows.remove(0);
+        }
+        answer(&page, link.as_deref())
+    }
+
+    fn row(&self, id: &str) -> String {
+        let member = if self.links { "lastUpdateDateTime" } else { "lastUpdateTime" };
+        format!(r#"{{"id":"{id}","{member}":"{AT}"}}"#)
+    }
+}
+
+#[test]
+fn rows_of_one_tick_that_move_up_while_its_pages_are_turned_are_not_passed_over() {
+    for (api, links) in [("graph", true), ("alerts", false)] {
+        for leaves_after in [vec![], vec![1], vec![1, 3], vec![2]] {
+            let ids = ["a", "b", "c", "d", "e", "f", "g"];
+            let rows = ids.map(str::to_owned).to_vec();
+            let mut service = Tickful { rows, leaves_after: leaves_after.clone(), asked: 0, links };
+            let mut rig = Rig::of(api, &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+            let budget = Budget { max_requests: 200, ..BUDGET };
+            let batch = rig.poll(budget, |url| service.answer(url)).unwrap();
+            let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, ids, "{api} {leaves_after:?}");
+            assert!(rig.requests.len() < 40, "{} requests", rig.requests.len());
+            assert!(batch.gaps.is_empty() && batch.watermark.is_none_or(|at| at < rig.now.wall));
+            assert!(matches!(batch.next, NextPoll::After(_)));
+        }
+    }
+}
+
+#[test]
+fn what_lies_beyond_the_skip_that_a_service_allows_is_a_gap() {
+    let rows = ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned).to_vec();
+    let mut service = Tickful { rows, leaves_after: Vec::new(), asked: 0, links: false };
+    let mut rig = Rig::of("alerts", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+    let budget = Budget { max_requests: 200, ..BUDGET };
+    let batch = rig
+        .poll(budget, |url| if url.contains("skip=4") { (400, Vec::new(), String::new()) } else { service.answer(url) })
+        .unwrap();
+    assert_eq!(batch.events.len(), 4);
+    let [gap] = &batch.gaps[..] else { panic!("{:?}", batch.gaps) };
+    assert_eq!((&gap.cause, gap.kind, gap.since), (&GapCause::Truncated, "alert", Tick::parse(AT).unwrap()));
+    assert_eq!(gap.until, gap.since.plus(1));
+    assert!(gap.detail.contains("after 4 rows"), "{}", gap.detail);
+    assert!(matches!(batch.next, NextPoll::After(_)));
+}
+
+#[test]
+fn where_expand_fails_the_rows_come_without_it_and_a_gap_says_so() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        let result = rig.poll(BUDGET, |url| {
+            if url.contains("$expand") {
+                (500, Vec::new(), String::new())
+            } else {
+                answer(&[alert("7", "2026-01-01T11:01:00Z")], None)
+            }
+        });
+        rig.advance(1);
+        match result {
+            Ok(batch) => {
+                batches.push(batch);
+                break;
+            }
+            Err(failure) => assert_eq!(failure.kind(), "unavailable"),
+        }
+    }
+    let batch = &batches[0];
+    assert_eq!(keys(batch), ["7@2026-01-01T11:01:00.0000000Z"]);
+    assert_eq!(batch.events[0].attributes, [("without".to_owned(), "alerts".to_owned())]);
+    let gap = &batch.gaps[0];
+    assert_eq!((&gap.cause, gap.kind), (&GapCause::Partial, "incident"));
+    assert!(gap.detail.contains("1 events came without their alerts"), "{}", gap.detail);
+    // What follows is tried in full, once, and then without it at once.
+    rig.requests.clear();
+    rig.advance(3600);
+    let result = rig
+        .poll(BUDGET, |url| if url.contains("$expand") { (500, Vec::new(), String::new()) } else { answer(&[], None) });
+    assert!(result.unwrap().gaps.is_empty(), "no event lacks anything");
+    let expanded: Vec<_> = rig.requests.iter().map(|url| url.contains("$expand")).collect();
+    assert!(expanded.windows(2).any(|pair| pair == [true, false]), "{expanded:?}");
+    assert!(!expanded.windows(2).any(|pair| pair == [true, true]), "{expanded:?}");
+}
+
+#[test]
+fn a_partial_answer_is_a_gap_and_read_again_for_a_day() {
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let partial = |rows: &[String]| {
+        let (_, _, body) = answer(rows, None);
+        (206, vec![("warning", "199 - \"Microsoft/WDATP/401/228\"".to_owned())], body)
+    };
+    let row = alert("a", "2026-01-01T11:10:00Z");
+    let first = rig.poll(BUDGET, |_| partial(&[row.clone()])).unwrap();
+    assert_eq!((keys(&first).len(), first.gaps.len(), &first.gaps[0].cause), (1, 1, &GapCause::Partial));
+    assert_eq!(first.watermark, None);
+    rig.advance(2 * 3600);
+    let second = rig.poll(BUDGET, |_| partial(&[row.clone()])).unwrap();
+    assert!(read(&rig.requests[1]).contains("ge 2026-01-01T11:00:00.0000000Z"), "{:?}", rig.requests);
+    assert_eq!(keys(&second), Vec::<&str>::new());
+    assert!(second.gaps.iter().all(|gap| gap.since >= first.gaps[0].until), "what was told is not told again");
+    rig.advance(300);
+    let late = alert("b", "2026-01-01T11:11:00Z");
+    let third = rig
+        .poll(BUDGET, |url| {
+            let is_first = read(url).contains("ge 2026-01-01T11:00:00");
+            if is_first { answer(&[row.clone(), late.clone()], None) } else { answer(&[], None) }
+        })
+        .unwrap();
+    assert_eq!(keys(&third), ["b@2026-01-01T11:11:00.0000000Z"]);
+    assert!(third.watermark.is_some() && third.gaps.is_empty());
+    // One that stays partial is left behind after a day.
+    for _ in 0..30 {
+        rig.advance(3600);
+        rig.poll(BUDGET, |_| partial(&[])).unwrap();
+    }
+    assert!(rig.machine.state.as_ref().unwrap().reread > Tick::parse("2026-01-01T12:00:00Z").unwrap());
+}
+
+#[test]
+fn an_api_that_does_not_say_partial_is_not_believed_to() {
+    let mut rig = Rig::of("alerts", START, &Position::Resume(None));
+    let refused = rig.poll(BUDGET, |_| (206, Vec::new(), "[]".to_owned())).unwrap_err();
+    assert_eq!(refused.kind(), "rejected");
+}
+
+#[test]
+fn no_more_calls_are_made_than_the_api_allows() {
+    let mut rig = Rig::of("alerts", r#","start":"2025-12-01","slice":"PT5M""#, &Position::Resume(None));
+    let budget = Budget { max_requests: 10_000, ..BUDGET };
+    let row = |url: &str| {
+        let stamp = read(url).split("ge ").nth(1).unwrap()[..28].to_owned();
+        let stamp = Tick::parse(&stamp).unwrap().plus(1);
+        answer(&[format!(r#"{{"id":"{stamp}","lastUpdateTime":"{stamp}"}}"#)], None)
+    };
+    let batch = rig.poll(budget, row).unwrap();
+    assert_eq!((rig.requests.len(), batch.next), (100, NextPoll::Now));
+    let Err(Failure::Throttled(delay)) = rig.poll(budget, row) else { panic!("the quota is used up") };
+    assert_eq!((&*delay.fault.code, delay.after), ("quota.used-up", Some(60_000_000_000)));
+    assert!(delay.fault.message.contains("100 calls in 60 s"), "{}", delay.fault.message);
+    rig.advance(59);
+    assert!(rig.poll(budget, row).is_err());
+    rig.advance(1);
+    rig.poll(budget, row).unwrap();
+    assert_eq!(rig.requests.len(), 200);
+    // A fresh instance of the same configuration goes on counting, where the host hands over what is kept.
+    let mut fresh = Machine::new(rig.machine.config.clone(), &Position::Resume(None)).unwrap();
+    fresh.take_tokens(&mut rig.machine);
+    rig.machine = fresh;
+    assert!(rig.poll(budget, row).is_err());
+}
