@@ -251,11 +251,11 @@ fn a_partial_answer_is_a_gap_and_read_again_for_a_day() {
         (206, vec![("warning", "199 - \"Microsoft/WDATP/401/228\"".to_owned())], body)
     };
     let row = alert("a", "2026-01-01T11:10:00Z");
-    let first = rig.poll(BUDGET, |_| partial(&[row.clone()])).unwrap();
+    let first = rig.poll(BUDGET, |_| partial(std::slice::from_ref(&row))).unwrap();
     assert_eq!((keys(&first).len(), first.gaps.len(), &first.gaps[0].cause), (1, 1, &GapCause::Partial));
     assert_eq!(first.watermark, None);
     rig.advance(2 * 3600);
-    let second = rig.poll(BUDGET, |_| partial(&[row.clone()])).unwrap();
+    let second = rig.poll(BUDGET, |_| partial(std::slice::from_ref(&row))).unwrap();
     assert!(read(&rig.requests[1]).contains("ge 2026-01-01T11:00:00.0000000Z"), "{:?}", rig.requests);
     assert_eq!(keys(&second), Vec::<&str>::new());
     assert!(second.gaps.iter().all(|gap| gap.since >= first.gaps[0].until), "what was told is not told again");
