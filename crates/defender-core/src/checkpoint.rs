@@ -54,7 +54,7 @@ pub struct State {
     pub turns: u32,
     /// The shortest slice that a failing one is halved to, in ticks. It grows along a range that is given up.
     pub grain: Ticks,
-    /// Whether the present slice is asked for without `$expand`, since the service fails with it.
+    /// Whether the present slice is asked for without `$expand`, since the service fails with it or a record is too large.
     pub plain: bool,
     /// Up to where gaps say that answers are partial, while they are.
     pub partial: Option<Tick>,

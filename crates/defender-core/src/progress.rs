@@ -71,6 +71,9 @@ impl State {
             self.cursor = self.start;
             self.reread = self.start;
             self.round = None;
+            // What failed was another slice.
+            self.failures = 0;
+            self.plain = false;
         }
         moves
     }
@@ -162,6 +165,7 @@ impl State {
             self.watermark = self.watermark.max(Some(read));
         }
         self.ring.forget_before(end.min(self.reread));
+        let failures = self.failures;
         // After a slice that failed on its own, the next one has less patience: the fault may lie there.
         self.failures = if self.failures >= PATIENCE { PATIENCE - 1 } else { 0 };
         self.strikes = 0;
@@ -171,9 +175,9 @@ impl State {
         self.length = if self.frozen { (self.length / 2).max(1) } else { self.grown(config, rows).min(config.slice) };
         self.frozen = false;
         if self.plain {
-            // The next slice is tried in full again, once.
+            // The next slice is tried in full again: once, where it was a failure that made this one plain.
             self.plain = false;
-            self.failures = PATIENCE - 1;
+            self.failures = failures.min(PATIENCE - 1);
         }
         if end < until {
             self.begin_slice(end, until);

@@ -303,6 +303,11 @@ impl Config {
         self.protocol.takes_over.iter().map(|name| Protocol::identity(name, &self.tenant_id)).collect()
     }
 
+    /// What `$expand` asks for.
+    pub(crate) fn expand(&self) -> Option<&'static str> {
+        self.protocol.odata.as_ref()?.expand
+    }
+
     /// What makes two records the same.
     pub fn keyed_by(&self) -> KeyedBy {
         match (&self.protocol.odata, self.emit) {

@@ -136,7 +136,7 @@ impl Machine {
     /// What `$expand` would bring, where it is left out.
     fn left_out(&self) -> Option<&'static str> {
         let is_plain = self.state.as_ref().is_some_and(|state| state.plain);
-        self.config.protocol.odata.as_ref().and_then(|odata| odata.expand).filter(|_| is_plain)
+        self.config.expand().filter(|_| is_plain)
     }
 
     /// Takes a record that is too large, by the hash of its bytes.
@@ -145,12 +145,44 @@ impl Machine {
             return;
         }
         self.poll.counters.rows += 1;
+        if self.config.expand().is_some() && self.left_out().is_none() && !self.is_left_out(hash) {
+            // Without what is expanded it may be small enough: the slice is asked for again.
+            self.too_large.push(hash);
+            return;
+        }
         self.leave_out(ask, hash);
+    }
+
+    /// Whether a record of this hash was told of, or came without what was expanded.
+    fn is_left_out(&self, hash: u64) -> bool {
+        let fingerprint = fingerprint(&left_out_key(hash));
+        self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint))
+    }
+
+    /// Has the slice asked for again without `$expand` where a record is too large with it; false where none is.
+    pub(super) fn ask_without_expand(&mut self) -> bool {
+        if self.too_large.is_empty() {
+            return false;
+        }
+        let Some(state) = &mut self.state else { return false };
+        let Some(round) = state.round else { return false };
+        if !state.plain {
+            state.plain = true;
+            self.follow_ups.clear();
+            self.suspect = None;
+            self.pass = None;
+            return true;
+        }
+        // Now that it came, or a gap tells of it, the whole record is not looked at again.
+        for hash in std::mem::take(&mut self.too_large) {
+            self.remember(fingerprint(&left_out_key(hash)), round.end.minus(1));
+        }
+        false
     }
 
     /// A record that is too large is a gap, told once.
     fn leave_out(&mut self, ask: &Ask, hash: u64) {
-        let key = format!("gap:unreadable:{hash:016x}");
+        let key = left_out_key(hash);
         let fingerprint = fingerprint(&key);
         if self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint)) {
             self.poll.counters.duplicates += 1;
@@ -268,6 +300,7 @@ impl Machine {
 
     /// Ends the poll with what it has gathered.
     pub(super) fn finish(&mut self, next: NextPoll) -> Output {
+        self.tell_unexpanded();
         let mut text = self.checkpoint_text();
         // A fresh instance at the same checkpoint would do the same again: ask for less.
         if next == NextPoll::Now && !self.poll.has_output() && self.last.as_deref() == Some(&text) {
@@ -318,6 +351,7 @@ impl Machine {
         self.suspect = None;
         self.pages = None;
         self.pass = None;
+        self.too_large.clear();
         self.forgot_until = None;
         let Some(frozen) = self.frozen.take() else { return false };
         if let Ok(mut state) = State::from_text(&frozen, &self.config.identity()) {
@@ -326,4 +360,9 @@ impl Machine {
         }
         true
     }
+}
+
+/// The key of a gap that stands for a record of this hash.
+fn left_out_key(hash: u64) -> String {
+    format!("gap:unreadable:{hash:016x}")
 }

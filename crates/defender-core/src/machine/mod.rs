@@ -102,6 +102,8 @@ pub struct Machine {
     pass: Option<Pass>,
     /// How many of the slice's events lack what `$expand` asks for.
     unexpanded: u32,
+    /// The hashes of the slice's records that are too large with what `$expand` asks for.
+    too_large: Vec<u64>,
     /// The calls of the API.
     calls: Calls,
     /// A record that did not fit the last batch.
@@ -257,6 +259,7 @@ impl Machine {
             pages: None,
             pass: None,
             unexpanded: 0,
+            too_large: Vec::new(),
             calls,
             held: None,
             failing: None,

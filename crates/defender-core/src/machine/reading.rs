@@ -474,6 +474,7 @@ impl Machine {
         self.suspect = None;
         self.frozen = None;
         self.forgot_until = None;
+        self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
         let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.odata.is_some());
@@ -504,29 +505,37 @@ impl Machine {
     }
 
     fn close_slice(&mut self, answer: &Answer) {
+        if self.ask_without_expand() {
+            return;
+        }
         self.tell_what_is_missing(answer);
         self.leave_slice(|state, config| state.complete(config, answer));
     }
 
     /// Tells which part of a slice that has been read is not all that there is.
     fn tell_what_is_missing(&mut self, answer: &Answer) {
+        self.tell_unexpanded();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
-        let unexpanded = std::mem::take(&mut self.unexpanded);
         let told = state.partial.map_or(round.at, |told| told.max(round.at));
         if answer.is_partial && told < round.end {
             state.partial = Some(round.end);
             let detail =
                 "the service answered with HTTP 206: a part is missing; it is read again, for a day at the most";
             self.slice_gap(GapCause::Partial, told, detail.to_owned());
-        } else if let Some(expand) = self.config.protocol.odata.as_ref().and_then(|odata| odata.expand)
-            && unexpanded > 0
-        {
-            let detail = format!(
-                "the service fails with `$expand={expand}` here, so {unexpanded} events came without their {expand}"
-            );
-            self.slice_gap(GapCause::Partial, round.at, detail);
         }
+    }
+
+    /// Tells of the events without what `$expand` asks for, in the batch that carries them.
+    pub(super) fn tell_unexpanded(&mut self) {
+        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
+        let Some(expand) = self.config.expand().filter(|_| self.unexpanded > 0) else { return };
+        let unexpanded = std::mem::take(&mut self.unexpanded);
+        let detail = format!(
+            "with `$expand={expand}` the service fails here or a record is too large, so {unexpanded} events came without \
+             their {expand}"
+        );
+        self.slice_gap(GapCause::Partial, round.at, detail);
     }
 
     /// A gap covers the slice: nothing of it is asked for again.
@@ -539,6 +548,7 @@ impl Machine {
         self.suspect = None;
         self.pass = None;
         self.unexpanded = 0;
+        self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         leave(state, &self.config);
