@@ -136,6 +136,8 @@ pub enum Region {
     Swa,
     /// What Microsoft calls `ina`, and does not explain.
     Ina,
+    /// What Microsoft calls `aea`, and does not explain.
+    Aea,
 }
 
 /// Which token endpoint is used.
@@ -246,9 +248,16 @@ impl Cloud {
 
 impl Region {
     /// The words of the configuration, in the order of the regions.
-    pub const NAMES: [&str; 6] =
-        [Self::Us.name(), Self::Eu.name(), Self::Uk.name(), Self::Au.name(), Self::Swa.name(), Self::Ina.name()];
-    const ALL: [Self; 6] = [Self::Us, Self::Eu, Self::Uk, Self::Au, Self::Swa, Self::Ina];
+    pub const NAMES: [&str; 7] = [
+        Self::Us.name(),
+        Self::Eu.name(),
+        Self::Uk.name(),
+        Self::Au.name(),
+        Self::Swa.name(),
+        Self::Ina.name(),
+        Self::Aea.name(),
+    ];
+    const ALL: [Self; 7] = [Self::Us, Self::Eu, Self::Uk, Self::Au, Self::Swa, Self::Ina, Self::Aea];
 
     /// How the configuration writes it.
     pub const fn name(self) -> &'static str {
@@ -259,6 +268,7 @@ impl Region {
             Self::Au => "au",
             Self::Swa => "swa",
             Self::Ina => "ina",
+            Self::Aea => "aea",
         }
     }
 }

@@ -35,6 +35,10 @@ pub(super) struct Pages {
     shows_more: bool,
     is_partial: bool,
     pass: Pass,
+    /// The rows of the first page.
+    first_page: u32,
+    /// Whether the next page is asked for by `$skip`.
+    by_skip: bool,
     /// The hashes of all links so far.
     followed: Vec<u64>,
 }
@@ -49,27 +53,24 @@ impl Pages {
         page.shows_more = self.shows_more;
         page.is_partial |= self.is_partial;
         page.pass = self.pass;
-        page.turned = true;
         page.rows_before = self.rows;
+        page.first_page = Some(self.first_page);
+        page.by_skip = self.by_skip;
     }
 }
 
 impl Machine {
     /// Sees to it that the page which a complete one names comes next; false where it names none.
     pub(super) fn turn_page(&mut self, page: &mut Reading) -> bool {
-        // The first page of a neighbour or of a probe proves all that they are to prove.
-        let paging = self.config.protocol.odata.as_ref().map(|odata| odata.paging);
-        let link = match (page.ask.purpose, paging) {
-            (Purpose::Slice | Purpose::Check | Purpose::Single, None) | (Purpose::Tick, Some(Paging::Links)) => {
-                page.next_link().map(str::to_owned)
-            }
-            // A service may cut its pages shorter than they were asked for: the last one is the one without rows.
-            (Purpose::Tick, Some(Paging::Skip)) => {
-                (page.rows > page.rows_before).then(|| self.url(&page.ask, page.rows))
-            }
+        let updates = self.config.protocol.odata.is_some();
+        let link = match page.ask.purpose {
+            Purpose::Slice | Purpose::Check | Purpose::Single if !updates => page.next_link().map(str::to_owned),
+            Purpose::Tick => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
+            // The first page of a neighbour or of a probe proves all that they are to prove.
             _ => None,
         };
         let Some(link) = link else { return false };
+        let by_skip = page.next_link().is_none();
         let mut followed = self.pages.take().map(|pages| pages.followed).unwrap_or_default();
         let fault = match self.config.api_endpoint.resolve(&link) {
             None => PageFault::Elsewhere,
@@ -85,6 +86,8 @@ impl Machine {
                     shows_more: page.shows_more,
                     is_partial: page.is_partial,
                     pass: page.pass,
+                    first_page: page.first_page.unwrap_or(page.rows),
+                    by_skip,
                     followed,
                 }));
                 return true;
@@ -102,9 +105,21 @@ impl Machine {
 }
 
 impl Machine {
-    /// Whether the page that was asked for lies beyond what `$skip` may pass over.
-    pub(super) fn is_beyond_skip(&self) -> bool {
-        self.config.protocol.odata.as_ref().is_some_and(|odata| odata.paging == Paging::Skip)
+    /// Where the rows after a page of a tick are that names no link; none where there are no more, or links led here.
+    fn skip(&self, page: &Reading) -> Option<String> {
+        let on_page = page.rows - page.rows_before;
+        let is_full = on_page >= page.first_page.unwrap_or(on_page);
+        let goes_on = match self.config.protocol.odata.as_ref()?.paging {
+            Paging::Links => is_full && (page.first_page.is_none() || page.by_skip),
+            // A service may cut its pages shorter than they were asked for.
+            Paging::Skip => true,
+        };
+        (goes_on && on_page > 0).then(|| self.url(&page.ask, page.rows))
+    }
+
+    /// Whether the page that was asked for is one by `$skip`.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.pages.as_deref().is_some_and(|pages| pages.by_skip)
     }
 
     /// A tick is given up whose further rows the service shows to nobody. How far it goes is learned anew each time: it may

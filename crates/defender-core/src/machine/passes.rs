@@ -38,7 +38,7 @@ impl Machine {
 
     /// A pass over all pages is complete: whether it shows that the one before was, or needed no second page.
     pub(super) fn is_whole_pass(&mut self, reading: &Reading) -> bool {
-        let is_whole = !reading.turned || self.pass == Some(reading.pass);
+        let is_whole = reading.first_page.is_none() || self.pass == Some(reading.pass);
         self.pass = (!is_whole).then_some(reading.pass);
         is_whole
     }

@@ -43,10 +43,12 @@ pub(super) struct Reading {
     pub(super) is_partial: bool,
     /// What it showed, where that is compared with another answer.
     pub(super) pass: Pass,
-    /// Whether it is a further page.
-    pub(super) turned: bool,
     /// The rows of the pages before this one.
     pub(super) rows_before: u32,
+    /// The rows of the first page, where this is a further one.
+    pub(super) first_page: Option<u32>,
+    /// Whether it was asked for by `$skip`.
+    pub(super) by_skip: bool,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
 }
@@ -168,8 +170,9 @@ impl Machine {
             edges: Edges::default(),
             shows_more: false,
             pass: Pass::default(),
-            turned: false,
             rows_before: 0,
+            first_page: None,
+            by_skip: false,
             broke: None,
         };
         if let Some(pages) = &mut self.pages {
@@ -296,7 +299,7 @@ impl Machine {
     fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
         // Other refusals than these are of the request, which is the service's own here.
         let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
-        if is_of_link && self.is_beyond_skip() {
+        if head.status == 400 && self.is_skipping() {
             return self.give_up_tick(ask);
         }
         let mut failure = if is_of_link {

@@ -3,7 +3,7 @@
 //! Sources: Microsoft Learn, "List alerts API", "Alert resource type", "Supported Microsoft Defender for Endpoint APIs"
 //! (the geographic hosts), and "Microsoft Defender for Endpoint for US Government customers".
 
-use super::{COMMERCIAL, Family, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota, Words};
+use super::{COMMERCIAL, Family, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota, WORLDWIDE, Words};
 use crate::config::{Cloud, Region, TokenVersion};
 use crate::row::Records;
 
@@ -22,6 +22,7 @@ pub(crate) static ALERTS: Protocol = Protocol {
         host("au.api.security.microsoft.com", COMMERCIAL, Some(Region::Au)),
         host("swa.api.security.microsoft.com", COMMERCIAL, Some(Region::Swa)),
         host("ina.api.security.microsoft.com", COMMERCIAL, Some(Region::Ina)),
+        host("aea.api.security.microsoft.com", COMMERCIAL, Some(Region::Aea)),
         host("api-gcc.securitycenter.microsoft.us", GCC, None),
         host("api-gov.securitycenter.microsoft.us", GCC_HIGH_AND_DOD, None),
         // What they were called before.
@@ -40,7 +41,10 @@ pub(crate) static ALERTS: Protocol = Protocol {
         ("https://api.securitycenter.microsoft.com", &[Cloud::Commercial]),
         ("https://api-gcc.securitycenter.microsoft.us", GCC),
         ("https://api-gov.securitycenter.microsoft.us", GCC_HIGH_AND_DOD),
+        // What it was called before, and what others ask for.
         ("https://api.securitycenter.windows.com", COMMERCIAL),
+        ("https://securitycenter.onmicrosoft.com/windowsatpservice", WORLDWIDE),
+        ("https://securitycenter.onmicrosoft.us/windowsatpservice", GCC_HIGH_AND_DOD),
     ],
     token_version: TokenVersion::V2,
     records: Records::Alerts,

@@ -1,7 +1,8 @@
 //! The security API of Microsoft Graph: alerts of every Defender product, and the incidents that they belong to.
 //!
-//! Sources: Microsoft Learn, "List alerts_v2", "List incidents", "National cloud deployments", "Microsoft Graph
-//! service-specific throttling limits".
+//! Sources: Microsoft Learn, "List alerts_v2", "List incidents", "alert resource type" and "incident resource type" of the
+//! security API, "National cloud deployments", "Microsoft Graph service-specific throttling limits", and "Microsoft Graph
+//! security API error responses" for the largest `$top`.
 
 use super::{DOD, GCC_HIGH, Host, OData, Paging, Protocol, Quota, WORLDWIDE, Words};
 use crate::config::{Cloud, TokenVersion};
@@ -56,7 +57,7 @@ pub(crate) static GRAPH_ALERTS: Protocol = Protocol {
         expand: None,
         orders: true,
         paging: Paging::Links,
-        page: (500, 2000),
+        page: (500, 1000),
         prefer: PREFER,
         severity: SEVERITY,
         status: &[("unknown", "unknown"), ("new", "new"), ("inProgress", "inProgress"), ("resolved", "resolved")],
@@ -71,6 +72,9 @@ pub(crate) static GRAPH_ALERTS: Protocol = Protocol {
             ("dataLossPrevention", "dataLossPrevention"),
             ("microsoftDefenderForCloud", "microsoftDefenderForCloud"),
             ("microsoftSentinel", "microsoftSentinel"),
+            ("microsoftInsiderRiskManagement", "microsoftInsiderRiskManagement"),
+            ("microsoftThreatIntelligence", "microsoftThreatIntelligence"),
+            ("microsoftSecurityForAI", "microsoftSecurityForAI"),
         ],
     }),
     quotas: &[Quota { calls: 150, seconds: 60 }],
@@ -112,6 +116,7 @@ pub(crate) static GRAPH_INCIDENTS: Protocol = Protocol {
             ("inProgress", "inProgress"),
             ("resolved", "resolved"),
             ("redirected", "redirected"),
+            ("awaitingAction", "awaitingAction"),
         ],
         service_source: &[],
     }),

@@ -3,7 +3,7 @@
 //! Sources: Microsoft Learn, "List incidents API in Microsoft Defender XDR", and "Microsoft Defender XDR for US Government
 //! customers".
 
-use super::{COMMERCIAL, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota};
+use super::{COMMERCIAL, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota, WORLDWIDE};
 use crate::config::{Cloud, TokenVersion};
 use crate::row::Records;
 
@@ -25,6 +25,9 @@ pub(crate) static XDR_INCIDENTS: Protocol = Protocol {
         ("https://api.security.microsoft.com", COMMERCIAL),
         ("https://api-gcc.security.microsoft.us", GCC),
         ("https://api-gov.security.microsoft.us", GCC_HIGH_AND_DOD),
+        // What others ask for.
+        ("https://security.microsoft.com/mtp", WORLDWIDE),
+        ("https://security.microsoft.us/mtp", GCC_HIGH_AND_DOD),
     ],
     token_version: TokenVersion::V2,
     records: Records::Incidents,
@@ -44,7 +47,12 @@ pub(crate) static XDR_INCIDENTS: Protocol = Protocol {
         page: (100, 100),
         prefer: None,
         severity: &[],
-        status: &[("active", "Active"), ("resolved", "Resolved"), ("redirected", "Redirected")],
+        status: &[
+            ("active", "Active"),
+            ("inProgress", "InProgress"),
+            ("resolved", "Resolved"),
+            ("redirected", "Redirected"),
+        ],
         service_source: &[],
     }),
     quotas: &[Quota { calls: 50, seconds: 60 }, Quota { calls: 1500, seconds: 3600 }],

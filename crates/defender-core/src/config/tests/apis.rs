@@ -61,7 +61,7 @@ fn login_audience_and_host_follow_from_the_api_and_the_cloud() {
 #[test]
 fn a_region_picks_a_host_of_the_alerts_api() {
     let url = |region: &str| of("alerts", &[("region", &format!("\"{region}\""))]).api_endpoint.url;
-    for region in ["us", "eu", "uk", "au", "swa", "ina"] {
+    for region in ["us", "eu", "uk", "au", "swa", "ina", "aea"] {
         assert_eq!(url(region), format!("https://{region}.api.security.microsoft.com/api/alerts"));
     }
     refused("alerts", &[("region", "\"eu\""), ("cloud", "\"dod\"")], "/region", &["`dod`", "no regions"]);
@@ -149,7 +149,7 @@ fn a_mixture_of_clouds_or_apis_is_refused() {
 
 #[test]
 fn a_page_is_within_the_cap_of_its_api() {
-    for (api, default, most) in [("alerts", 1000, 10_000), ("graph", 500, 2000), ("incidents", 50, 50)] {
+    for (api, default, most) in [("alerts", 1000, 10_000), ("graph", 500, 1000), ("incidents", 50, 50)] {
         assert_eq!(of(api, &[]).limit, Some(default));
         assert_eq!(of(api, &[("limit", &most.to_string())]).limit, Some(most));
         refused(api, &[("limit", &(most + 1).to_string())], "/limit", &[&format!("{most} at most")]);
