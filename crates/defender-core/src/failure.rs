@@ -158,20 +158,27 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
 
 /// What a 200 means whose body is something other than what was asked for. `start` is the beginning of the body.
 pub fn no_answer(head: &ResponseHead, start: &[u8], config: &Config) -> Failure {
+    let secrets = config.credential.secrets();
+    let coding =
+        head.header("content-encoding").map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+    let (said, hint) = match coding {
+        // Nobody asked for it, and packed bytes tell a reader nothing.
+        Some(coding) => (
+            format!("a body in the content coding `{}`", quote(coding, &secrets)),
+            "Have the proxy that compresses answers send them as they are, or the host unpack them.",
+        ),
+        None => (
+            excerpt(head.header("content-type"), start, &secrets),
+            "A proxy's page is the usual culprit: let this host through it; then check `endpoints.api`.",
+        ),
+    };
     Failure::Rejected(Fault {
         code: config.protocol.no_answer.to_owned(),
         message: format!(
             "The {} {} answered HTTP {} with something other than {}: {}.",
-            config.protocol.endpoint,
-            config.api_endpoint.host,
-            head.status,
-            config.protocol.things,
-            excerpt(head.header("content-type"), start, &config.credential.secrets())
+            config.protocol.endpoint, config.api_endpoint.host, head.status, config.protocol.things, said
         ),
-        hint: Some(see(
-            "A proxy's page is the usual culprit: let this host through it; then check `endpoints.api`.",
-            "httpnot-detections",
-        )),
+        hint: Some(see(hint, "httpnot-detections")),
         status: Some(head.status),
         request_id: request_id(None, head, config),
         checkpoint: None,

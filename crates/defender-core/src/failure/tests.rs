@@ -138,6 +138,18 @@ fn a_proxys_page_in_place_of_detections_is_named_with_its_status_and_media_type(
 }
 
 #[test]
+fn a_packed_body_is_told_by_its_coding_and_not_quoted() {
+    for (coding, expected) in [("gzip", Some("content coding `gzip`")), (" Identity ", None)] {
+        let headers = vec![("Content-Encoding".to_owned(), coding.to_owned())];
+        let answer = ResponseHead { status: 200, headers };
+        let mut failure = no_answer(&answer, b"\x1f\x8b\x08plainly", &config());
+        let fault = failure.fault_mut().unwrap();
+        assert_eq!(fault.message.contains("plainly"), expected.is_none(), "{}", fault.message);
+        assert!(fault.message.contains(expected.unwrap_or("plainly")), "{}", fault.message);
+    }
+}
+
+#[test]
 fn no_failure_shows_the_secret_or_what_looks_like_a_token() {
     let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwcyJ9.S2FuYXJpZVNpZ25hdHVyZTAx";
     let echo = format!("{CANARY} client_secret={} Bearer {token}", crate::token::form_encoded(CANARY));
