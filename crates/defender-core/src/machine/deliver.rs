@@ -2,7 +2,7 @@
 
 use twox_hash::XxHash64;
 
-use crate::checkpoint::State;
+use crate::checkpoint::{Round, State};
 use crate::config::Format;
 use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll, Payload};
 use crate::csv;
@@ -25,6 +25,14 @@ pub(super) enum Taken {
         /// How many bytes it takes.
         bytes: usize,
     },
+}
+
+/// Events of one slice that lack what `$expand` asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unexpanded {
+    since: Tick,
+    until: Tick,
+    events: u32,
 }
 
 impl Machine {
@@ -82,9 +90,42 @@ impl Machine {
 
     /// Puts an event into the batch, and its key into the ring.
     pub(super) fn deliver(&mut self, held: Held) {
-        self.unexpanded += u32::from(held.event.attributes.iter().any(|(name, _)| name == "without"));
+        if held.event.attributes.iter().any(|(name, _)| name == "without") {
+            self.note_unexpanded();
+        }
         self.remember(held.fingerprint, held.at);
         self.poll.push(held.event);
+    }
+
+    fn note_unexpanded(&mut self) {
+        let Some(Round { at: since, end: until, .. }) = self.state.as_ref().and_then(|state| state.round) else {
+            return;
+        };
+        if self.unexpanded.is_some_and(|before| (before.since, before.until) != (since, until)) {
+            self.tell_unexpanded();
+        }
+        self.unexpanded.get_or_insert(Unexpanded { since, until, events: 0 }).events += 1;
+    }
+
+    /// Tells which events came without what `$expand` asks for: in the batch that carries them, and of the slice as it was when
+    /// they came, since a failure may have made it shorter by now, and another instance may close it.
+    fn tell_unexpanded(&mut self) {
+        let (Some(Unexpanded { since, until, events }), Some(expand)) = (self.unexpanded.take(), self.config.expand())
+        else {
+            return;
+        };
+        self.poll.gaps.push(Gap {
+            key: format!("gap:partial:{since}:{until}"),
+            kind: self.config.protocol.kind,
+            since,
+            until,
+            cause: GapCause::Partial,
+            subject: None,
+            detail: format!(
+                "with `$expand={expand}` the service fails here or a record is too large, so {events} events came without \
+                 their {expand}"
+            ),
+        });
     }
 
     fn event(&self, mut row: Row, record: &[u8]) -> Event {

@@ -27,6 +27,7 @@ use crate::tick::{Now, Tick};
 use crate::token::TokenCache;
 
 use calls::Calls;
+use deliver::Unexpanded;
 use edges::Edges;
 use pages::Pages;
 use passes::Pass;
@@ -100,8 +101,8 @@ pub struct Machine {
     pages: Option<Box<Pages>>,
     /// What the last pass over a tick saw that is read page by page.
     pass: Option<Pass>,
-    /// How many of the slice's events lack what `$expand` asks for.
-    unexpanded: u32,
+    /// The events of the batch that lack what `$expand` asks for.
+    unexpanded: Option<Unexpanded>,
     /// The hashes of the slice's records that are too large with what `$expand` asks for.
     too_large: Vec<u64>,
     /// The calls of the API.
@@ -258,7 +259,7 @@ impl Machine {
             suspect: None,
             pages: None,
             pass: None,
-            unexpanded: 0,
+            unexpanded: None,
             too_large: Vec::new(),
             calls,
             held: None,

@@ -517,7 +517,6 @@ impl Machine {
 
     /// Tells which part of a slice that has been read is not all that there is.
     fn tell_what_is_missing(&mut self, answer: &Answer) {
-        self.tell_unexpanded();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         let told = state.partial.map_or(round.at, |told| told.max(round.at));
@@ -529,18 +528,6 @@ impl Machine {
         }
     }
 
-    /// Tells of the events without what `$expand` asks for, in the batch that carries them.
-    pub(super) fn tell_unexpanded(&mut self) {
-        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
-        let Some(expand) = self.config.expand().filter(|_| self.unexpanded > 0) else { return };
-        let unexpanded = std::mem::take(&mut self.unexpanded);
-        let detail = format!(
-            "with `$expand={expand}` the service fails here or a record is too large, so {unexpanded} events came without \
-             their {expand}"
-        );
-        self.slice_gap(GapCause::Partial, round.at, detail);
-    }
-
     /// A gap covers the slice: nothing of it is asked for again.
     pub(super) fn give_up_slice(&mut self) {
         self.leave_slice(State::pass_over);
@@ -550,7 +537,6 @@ impl Machine {
         self.follow_ups.clear();
         self.suspect = None;
         self.pass = None;
-        self.unexpanded = 0;
         self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
