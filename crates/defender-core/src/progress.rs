@@ -82,7 +82,7 @@ impl State {
     /// again may show up late in this one too, and its clock of visibility is another one: so the overlap comes once more.
     pub fn take_over(config: &Config, other: &Self) -> Self {
         let start = other.reread.min(other.cursor).minus(config.overlap);
-        Self { anchored: true, bound: other.bound, ..Self::begin(config, Some((start, Tick::MAX)), start) }
+        Self { anchored: other.anchored, bound: other.bound, ..Self::begin(config, Some((start, Tick::MAX)), start) }
     }
 
     /// Whether nothing has been asked for yet.

@@ -29,6 +29,8 @@ pub(crate) struct Query<'a> {
     pub(crate) limit: Option<u32>,
     /// `machinegroups` and both tags, repeated.
     pub(crate) filters: Option<&'a Filters>,
+    /// Whether `$orderby` is left out.
+    pub(crate) is_unordered: bool,
     /// Whether `$expand` is left out.
     pub(crate) is_plain: bool,
     /// `$skip`: so many rows are left out.
@@ -99,7 +101,7 @@ fn push_odata(url: &mut Url, config: &Config, odata: &OData, query: &Query<'_>) 
         Emit::FirstSeen => odata.created,
     };
     url.push("$filter", &filter(config, odata, stamp, query));
-    if odata.orders {
+    if odata.orders && !query.is_unordered {
         url.push("$orderby", stamp);
     }
     if let Some(expand) = odata.expand.filter(|_| !query.is_plain) {

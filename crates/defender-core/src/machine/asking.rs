@@ -135,7 +135,7 @@ impl Machine {
             },
             (Purpose::Probe | Purpose::Single, _) => {
                 let (since, until) = (Some(ask.since), Some(ask.until));
-                Query { since, until, limit: ask.limit, is_plain: true, ..Query::default() }
+                Query { since, until, limit: ask.limit, is_plain: true, is_unordered: true, ..Query::default() }
             }
             (Purpose::Slice | Purpose::Check | Purpose::Tick | Purpose::Neighbour, _) => Query {
                 since: Some(ask.since.minus(self.margins().0)),
@@ -143,11 +143,21 @@ impl Machine {
                 limit: ask.limit,
                 filters: Some(&self.config.filters),
                 is_plain: self.state.as_ref().is_some_and(|state| state.plain),
+                is_unordered: self.is_unordered,
                 skip,
                 ago: None,
             },
         };
         url_of(&self.config, &query)
+    }
+
+    /// Has what was refused asked for again without `$orderby`, on which nothing rests: some tenants are said to be refused it.
+    /// False where it was not asked for.
+    pub(super) fn ask_unordered(&mut self) -> bool {
+        let orders = self.config.protocol.odata.as_ref().is_some_and(|odata| odata.orders);
+        let is_first = orders && !self.is_unordered && self.pages.is_none();
+        self.is_unordered |= is_first;
+        is_first
     }
 
     /// How many ticks a request begins before its slice, and how many it ends after it. Whether the bounds of the SIEM API are

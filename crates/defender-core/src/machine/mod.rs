@@ -107,6 +107,8 @@ pub struct Machine {
     too_large: Vec<u64>,
     /// The calls of the API.
     calls: Calls,
+    /// Whether the service refused what was asked for with `$orderby`.
+    is_unordered: bool,
     /// A record that did not fit the last batch.
     held: Option<Held>,
     /// What ends the poll.
@@ -262,6 +264,7 @@ impl Machine {
             unexpanded: None,
             too_large: Vec::new(),
             calls,
+            is_unordered: false,
             held: None,
             failing: None,
             embargo: None,

@@ -108,7 +108,8 @@ impl Machine {
     /// Where the rows after a page of a tick are that names no link; none where there are no more, or links led here.
     fn skip(&self, page: &Reading) -> Option<String> {
         let on_page = page.rows - page.rows_before;
-        let is_full = on_page >= page.first_page.unwrap_or(on_page);
+        let cap = self.state.as_ref().and_then(|state| state.cap);
+        let is_full = on_page >= page.first_page.or(cap).or(page.ask.limit).unwrap_or(on_page);
         let goes_on = match self.config.protocol.odata.as_ref()?.paging {
             Paging::Links => is_full && (page.first_page.is_none() || page.by_skip),
             // A service may cut its pages shorter than they were asked for.

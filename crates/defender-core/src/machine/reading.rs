@@ -7,6 +7,7 @@ use crate::contract::{Failure, Gap, GapCause, Level, NextPoll};
 use crate::failure::{PageFault, api_failure, no_answer, page_failure};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::{Answer, PATIENCE};
+use crate::row::fingerprint;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::{Claims, read_token};
 
@@ -245,7 +246,7 @@ impl Machine {
                     }
                     let bytes = reading.reader.bytes(range);
                     if reading.ask.purpose == Purpose::Tick {
-                        reading.pass.see(&row.key(self.config.keyed_by(), bytes));
+                        reading.pass.see(fingerprint(&row.key(self.config.keyed_by(), bytes)));
                     }
                     match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
@@ -259,6 +260,7 @@ impl Machine {
                 }
                 Found::Oversize(hash) => {
                     reading.rows = reading.rows.saturating_add(1);
+                    reading.pass.see(hash);
                     self.take_oversize(&reading.ask, hash);
                 }
                 Found::NeedsMore => {
@@ -297,6 +299,9 @@ impl Machine {
     }
 
     fn service_refused(&mut self, ask: &Ask, head: &ResponseHead, body: &[u8], now: Now) {
+        if head.status == 400 && self.ask_unordered() {
+            return;
+        }
         // Other refusals than these are of the request, which is the service's own here.
         let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
         if head.status == 400 && self.is_skipping() {

@@ -63,3 +63,15 @@ fn other_checkpoints_are_not_taken_over() {
     let of_another = of_another.poll(BUDGET, |_| ok("[]")).unwrap().checkpoint;
     assert_eq!(refused("graph", &of_another), "checkpoint.foreign");
 }
+
+#[test]
+fn a_start_that_no_answer_has_measured_is_measured_still() {
+    let mut siem = Rig::new("", &Position::Resume(None));
+    let Err(Failure::Unavailable(delay)) = siem.poll(BUDGET, |_| (503, Vec::new(), String::new())) else { panic!() };
+    let before = Position::Resume(delay.fault.checkpoint);
+    let mut rig = Rig::of("graph", "", &before);
+    let hour_ago = (200, vec![("date", "Thu, 01 Jan 2026 11:00:00 GMT".to_owned())], "[]".to_owned());
+    rig.poll(BUDGET, |_| hour_ago.clone()).unwrap();
+    // Two hours before now, an overlap of one, and the local clock is an hour ahead.
+    assert_eq!(rig.machine.state.unwrap().start, Tick::parse("2026-01-01T08:00:00Z").unwrap());
+}

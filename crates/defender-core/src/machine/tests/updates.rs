@@ -83,6 +83,22 @@ fn graph_is_asked_for_words_that_came_later() {
 }
 
 #[test]
+fn where_the_order_is_refused_it_is_asked_for_no_more() {
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let refused =
+        |url: &str| if url.contains("$orderby") { (400, Vec::new(), String::new()) } else { answer(&[], None) };
+    rig.poll(BUDGET, refused).unwrap();
+    rig.advance(300);
+    rig.poll(BUDGET, refused).unwrap();
+    let ordered: Vec<_> = rig.requests.iter().map(|url| url.contains("$orderby")).collect();
+    assert_eq!(ordered, [true, false, false]);
+    // A request that is refused for something else is so without it as well.
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let failure = rig.poll(BUDGET, |_| (400, Vec::new(), String::new())).unwrap_err();
+    assert_eq!((failure.kind(), rig.requests.len()), ("rejected", 2));
+}
+
+#[test]
 fn each_version_is_an_event_and_the_first_one_alone_if_so_configured() {
     for (emit, expected) in [
         ("every-update", vec!["da1_2@2026-01-01T11:30:00.0000000Z", "da1_2@2026-01-01T12:01:00.5000000Z"]),
