@@ -3,8 +3,8 @@
 
 use crate::config::duration::{Iso, MINUTE};
 use crate::config::{
-    Config, CredentialKind, Endpoint, Filters, Printer, Selection, SingleRequest, Start, is_guid, is_known_login_host,
-    is_placeholder,
+    Config, CredentialKind, Emit, Endpoint, Filters, Printer, Selection, SingleRequest, Start, is_guid,
+    is_known_login_host, is_placeholder,
 };
 use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
 use crate::secret::Secret;
@@ -129,6 +129,8 @@ impl Config {
             return notes;
         }
         add(self.start == Start::Now, &START_NOW, "");
+        let selects = self.selection != Selection::default();
+        add(self.emit == Emit::FirstSeen && selects, &FIRST_SEEN, &Iso(self.overlap).to_string());
         add(self.overlap < SHORT_OVERLAP, &SHORT_OVERLAP_NOTE, &Iso(self.overlap).to_string());
         // `slice` is a minute at the least.
         let requests = self.overlap / self.slice.max(1);
@@ -238,6 +240,15 @@ static START_NOW: Note = Note {
     pointer: "/start",
     message: "`start` is now: nothing that became visible before the first poll is read.",
     hint: "Write a duration such as PT2H, or a time, to begin in the past.",
+};
+
+static FIRST_SEEN: Note = Note {
+    level: Level::Warning,
+    code: "plan.first-seen-filter",
+    pointer: "/emit",
+    message: "What comes to match the filters later than {} after it came to be is never delivered: `emit` is `first-seen`, \
+        which looks at nothing older.",
+    hint: "Take the filters out and filter the events, or write `every-update`.",
 };
 
 static SHORT_OVERLAP_NOTE: Note = Note {
@@ -427,7 +438,7 @@ mod tests {
             (r#", "region": "eu", "request": {"untilTimeUtc": "2026-01-01"}"#, "plan.request"),
             (r#", "region": "eu", "endpoints": {"token": "https://login.example/token"}"#, "plan.token-host"),
             (r#", "endpoints": {"api": "gateway.example"}"#, "plan.api-host"),
-            (r#", "region": "eu", "endpoints": {"audience": "https://graph.microsoft.com"}"#, "plan.audience"),
+            (r#", "region": "eu", "endpoints": {"audience": "api://something"}"#, "plan.audience"),
         ] {
             assert_eq!(codes(changes), [always, code], "{changes}");
         }

@@ -11,6 +11,9 @@ mod tests;
 /// How often a slice fails before its neighbour is tried. One more in `failures` means that the neighbour was read.
 pub(crate) const PATIENCE: u32 = 3;
 
+/// The resolution that some services have, in ticks.
+pub(crate) const MILLISECOND: Ticks = TICKS_PER_SECOND / 1000;
+
 /// For how long a range is read again of which the service said that a part is missing, beyond the overlap.
 const PARTIAL_PATIENCE: Ticks = 24 * 3600 * TICKS_PER_SECOND;
 
@@ -82,6 +85,8 @@ impl State {
     /// again may show up late in this one too, and its clock of visibility is another one: so the overlap comes once more.
     pub fn take_over(config: &Config, other: &Self) -> Self {
         let start = other.reread.min(other.cursor).minus(config.overlap);
+        // A range that was read to its end has a last tick to begin at.
+        let start = other.bound.map_or(start, |bound| start.min(bound.minus(1)));
         Self { anchored: other.anchored, bound: other.bound, ..Self::begin(config, Some((start, Tick::MAX)), start) }
     }
 
@@ -123,7 +128,8 @@ impl State {
     }
 
     /// The same after an answer that was cut, whose newest row has this stamp: where all of its rows lie in the older half,
-    /// that one would be cut again, and what lies before the newest row is asked for in its place.
+    /// that one would be cut again, and what lies before the newest row is asked for in its place. A service that reads bounds to
+    /// the millisecond shows what lies a little beyond them.
     pub fn cut_before(&mut self, newest: Option<Tick>) -> bool {
         let Some(round) = &mut self.round else { return false };
         let half = (round.end.0 - round.at.0) / 2;
@@ -131,7 +137,11 @@ impl State {
             return false;
         }
         let middle = round.at.plus(half);
-        round.end = newest.map_or(middle, |newest| newest.clamp(round.at.plus(1), middle));
+        let before = |newest: Tick| {
+            let apart = newest.minus(MILLISECOND);
+            if apart > round.at { apart } else { newest }
+        };
+        round.end = newest.map_or(middle, |newest| before(newest).clamp(round.at.plus(1), middle));
         self.length = half;
         true
     }
@@ -157,13 +167,12 @@ impl State {
         // What was visible longer ago than the overlap has shown up by now, if it ever does.
         let settled = service_now.min(sent).minus(config.settle).minus(config.overlap);
         let read = end.min(if is_partial { settled.minus(PARTIAL_PATIENCE) } else { settled });
-        if !is_partial && at <= self.reread {
-            self.partial = None;
-        }
         if at <= self.reread && read > self.reread {
             self.reread = read;
             self.watermark = self.watermark.max(Some(read));
         }
+        // What is not asked for again is not told of again.
+        self.partial = self.partial.filter(|told| *told > self.reread);
         self.ring.forget_before(end.min(self.reread));
         let failures = self.failures;
         // After a slice that failed on its own, the next one has less patience: the fault may lie there.
@@ -186,10 +195,15 @@ impl State {
         }
     }
 
+    /// How many rows make an answer full, where that is known.
+    pub fn page(&self, config: &Config) -> Option<u32> {
+        let asked_for = config.limit.filter(|_| config.protocol.odata.is_some());
+        self.cap.into_iter().chain(asked_for).min()
+    }
+
     /// How long the next slice may be, after an answer of so many rows.
     fn grown(&self, config: &Config, rows: u32) -> Ticks {
-        let page = config.limit.filter(|_| config.protocol.odata.is_some());
-        let factor = match self.cap.or(page) {
+        let factor = match self.page(config) {
             Some(cap) if rows.saturating_mul(3) >= cap => 1,
             Some(cap) if rows.saturating_mul(9) >= cap => 2,
             _ => 4,

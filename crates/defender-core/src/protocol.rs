@@ -18,12 +18,12 @@ use crate::row::Records;
 /// All protocols. Where two have one name, the first is the one to use unless an endpoint says otherwise.
 pub(crate) static PROTOCOLS: [&Protocol; 5] = [&SIEM, &ALERTS, &GRAPH_ALERTS, &GRAPH_INCIDENTS, &XDR_INCIDENTS];
 
-const WORLDWIDE: &[Cloud] = &[Cloud::Commercial, Cloud::Gcc];
+pub(crate) const WORLDWIDE: &[Cloud] = &[Cloud::Commercial, Cloud::Gcc];
 const COMMERCIAL: &[Cloud] = &[Cloud::Commercial];
 const GCC: &[Cloud] = &[Cloud::Gcc];
 const GCC_HIGH: &[Cloud] = &[Cloud::GccHigh];
 const DOD: &[Cloud] = &[Cloud::Dod];
-const GCC_HIGH_AND_DOD: &[Cloud] = &[Cloud::GccHigh, Cloud::Dod];
+pub(crate) const GCC_HIGH_AND_DOD: &[Cloud] = &[Cloud::GccHigh, Cloud::Dod];
 const US_GOVERNMENT: &[Cloud] = &[Cloud::Gcc, Cloud::GccHigh, Cloud::Dod];
 
 /// What to check where an API other than SIEM's refuses a fresh token, or a request.
@@ -107,6 +107,8 @@ pub(crate) struct OData {
     pub(crate) paging: Paging,
     /// `$top` by default, and at the most.
     pub(crate) page: (u32, u32),
+    /// From how many rows on an answer without a link may have been cut below `$top` without a word.
+    pub(crate) suspicious: u32,
     /// The header `Prefer`.
     pub(crate) prefer: Option<&'static str>,
     /// The words of each filter: as the configuration has them, and as the API does.
@@ -135,6 +137,14 @@ pub(crate) struct Quota {
     pub(crate) seconds: u32,
 }
 
+impl Family {
+    /// Whether a host is called like those of the family.
+    pub(crate) fn has(&self, host: &str) -> bool {
+        let is_within = host == self.domain || host.strip_suffix(self.domain).is_some_and(|rest| rest.ends_with('.'));
+        is_within && host.starts_with(self.prefix)
+    }
+}
+
 impl Protocol {
     /// The host that is asked by default.
     pub(crate) fn host(&self, cloud: Cloud, region: Option<Region>) -> Option<&'static str> {
@@ -150,6 +160,11 @@ impl Protocol {
     /// Whether Microsoft names this host for the API.
     pub(crate) fn has_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|known| known.name == host)
+    }
+
+    /// Whether it is at this host, for all that is known of how its hosts are called.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        self.has_host(host) || self.families.iter().any(|family| family.has(host))
     }
 
     /// What checkpoints of this API belong to, in a tenant.

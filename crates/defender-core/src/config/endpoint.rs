@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::problems::Complaint;
 use super::{Cloud, Endpoint, Region, TokenVersion};
-use crate::protocol::{PROTOCOLS, Protocol};
+use crate::protocol::{GCC_HIGH_AND_DOD, PROTOCOLS, Protocol, WORLDWIDE};
 
 /// An absolute URL, taken apart.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ pub(super) fn protocol(api: &str, endpoint: Option<&Url>) -> Option<&'static Pro
     let is_meant = |protocol: &Protocol| {
         endpoint.is_some_and(|url| {
             let path = url.path.trim_matches('/');
-            protocol.has_host(&url.host) || protocol.routes.iter().any(|route| without(path, route).is_some())
+            protocol.serves(&url.host) || protocol.routes.iter().any(|route| without(path, route).is_some())
         })
     };
     match second {
@@ -170,19 +170,16 @@ pub(super) fn protocol(api: &str, endpoint: Option<&Url>) -> Option<&'static Pro
 /// Source: Microsoft's page on national clouds, and the aliases in the instance metadata of its sign-in libraries.
 const LOGIN_HOSTS: &[(&str, &[Cloud])] = &[
     ("login.microsoftonline.com", WORLDWIDE),
-    ("login.microsoftonline.us", US_GOVERNMENT),
+    ("login.microsoftonline.us", GCC_HIGH_AND_DOD),
     ("login.windows.net", WORLDWIDE),
     ("login.microsoft.com", WORLDWIDE),
     ("sts.windows.net", WORLDWIDE),
-    ("login.usgovcloudapi.net", US_GOVERNMENT),
-    ("login-us.microsoftonline.com", US_GOVERNMENT),
+    ("login.usgovcloudapi.net", GCC_HIGH_AND_DOD),
+    ("login-us.microsoftonline.com", GCC_HIGH_AND_DOD),
     ("login.partner.microsoftonline.cn", &[]),
     ("login.chinacloudapi.cn", &[]),
     ("login.microsoftonline.de", &[]),
 ];
-
-const WORLDWIDE: &[Cloud] = &[Cloud::Commercial, Cloud::Gcc];
-const US_GOVERNMENT: &[Cloud] = &[Cloud::GccHigh, Cloud::Dod];
 
 /// Whether Microsoft issues tokens at this host.
 pub(crate) fn is_known_login_host(host: &str) -> bool {
@@ -211,16 +208,20 @@ pub(super) fn check_api_host(
             _ => Ok(()),
         };
     }
-    if let Some(other) = PROTOCOLS.iter().find(|other| other.has_host(host)) {
-        return Err(Complaint::new(
-            format!("names {host}, a host of {}, which does not serve {}", other.title, protocol.title),
-            format!("Set `api` to `{}`, or leave `endpoints.api` out: the host follows from the rest.", other.name),
-        ));
-    }
-    let within = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    if let Some(family) = protocol.families.iter().find(|f| within(f.domain) && host.starts_with(f.prefix)) {
+    if let Some(family) = protocol.families.iter().find(|family| family.has(host)) {
         return check_cloud(host, family.clouds, cloud);
     }
+    let mut others = PROTOCOLS.iter().filter(|other| other.has_host(host));
+    if let Some(other) = others.clone().find(|other| other.name == protocol.name).or_else(|| others.next()) {
+        let predicate = format!("names {host}, a host of {}, which does not serve {}", other.title, protocol.title);
+        let hint = if other.name == protocol.name {
+            "Write the host alone, or leave `endpoints.api` out: the path follows from the host.".to_owned()
+        } else {
+            format!("Set `api` to `{}`, or leave `endpoints.api` out: the host follows from the rest.", other.name)
+        };
+        return Err(Complaint::new(predicate, hint));
+    }
+    let within = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     let foreign = [
         "windows.com",
         "windows.us",
@@ -239,18 +240,23 @@ pub(super) fn check_api_host(
     Ok(())
 }
 
-/// Complains where an audience is that of another cloud: hosts, login and audience move together.
-pub(super) fn check_audience(audience: &str, cloud: Cloud) -> Result<(), Complaint> {
-    let known = PROTOCOLS.iter().flat_map(|protocol| protocol.audiences);
-    let clouds: Vec<Cloud> = known
-        .filter(|(known, _)| known.eq_ignore_ascii_case(audience.trim_end_matches('/')))
-        .flat_map(|(_, clouds)| clouds.iter().copied())
-        .collect();
-    match clouds.first() {
-        Some(home) if !clouds.contains(&cloud) => Err(Complaint::new(
-            format!("is the audience of the cloud `{}`, but `cloud` is `{}`", home.name(), cloud.name()),
-            "Leave `endpoints.audience` out: it follows from `api` and `cloud`.",
-        )),
+/// Complains where an audience is that of another API or cloud: hosts, login and audience move together.
+pub(super) fn check_audience(audience: &str, protocol: &Protocol, cloud: Cloud) -> Result<(), Complaint> {
+    let named = |of: &&Protocol| {
+        let mut known = of.audiences.iter();
+        known.find(|(known, _)| known.eq_ignore_ascii_case(audience.trim_end_matches('/'))).map(|(_, clouds)| *clouds)
+    };
+    let hint = "Leave `endpoints.audience` out: it follows from `api` and `cloud`.";
+    match (named(&protocol), PROTOCOLS.iter().find(|other| named(other).is_some())) {
+        (None, Some(other)) => {
+            let predicate = format!("is an audience of {}, and not of {}", other.title, protocol.title);
+            Err(Complaint::new(predicate, hint))
+        }
+        (Some(clouds), _) if !clouds.is_empty() && !clouds.contains(&cloud) => {
+            let names = clouds.iter().map(|cloud| cloud.name()).collect::<Vec<_>>().join("` or `");
+            let predicate = format!("is the audience of the cloud `{names}`, but `cloud` is `{}`", cloud.name());
+            Err(Complaint::new(predicate, hint))
+        }
         _ => Ok(()),
     }
 }

@@ -260,7 +260,7 @@ pub(super) static MEMBERS: &[Member] = &[
         Kind::Limit,
         Need::WithoutRequest,
         "The most records that one answer may hold. An answer that reaches it is asked for again in shorter slices, so that \
-         nothing is lost. Not sent by default with the SIEM API; $top of the others, 1000 for alerts, 500 for graph and the \
+         nothing is lost. Not sent by default with the SIEM API; $top of the others, 1000 for alerts, 100 for graph and the \
          most that is allowed, 50 or 100, for incidents.",
     )
     .example("50"),
@@ -354,7 +354,7 @@ pub(super) static ENDPOINTS: &[Member] = &[
         "What the token is for: sent as resource, or as scope with /.default behind it. By default that of the API and the \
          cloud.",
     )
-    .example("https://graph.microsoft.com"),
+    .example("https://graph.windows.net"),
 ];
 
 /// The member `request`, with the API's own names. Source: the parameter table on Microsoft's page.

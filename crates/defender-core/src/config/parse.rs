@@ -232,7 +232,10 @@ fn audience(
     } else if text.contains(char::is_whitespace) || !(text.contains("://") || endpoint::is_guid(text)) {
         Err(Complaint::new("is neither a URI nor a GUID", "Leave it out: it follows from `api` and `cloud`."))
     } else {
-        cloud.map_or(Ok(()), |cloud| endpoint::check_audience(text, cloud)).map(|()| text.to_owned())
+        match protocol.zip(cloud) {
+            Some((protocol, cloud)) => endpoint::check_audience(text, protocol, cloud).map(|()| text.to_owned()),
+            None => Ok(text.to_owned()),
+        }
     };
     problems.keep("/endpoints/audience", checked)
 }

@@ -3,7 +3,7 @@
 use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
 use crate::http::Request;
-use crate::progress::PATIENCE;
+use crate::progress::{MILLISECOND, PATIENCE};
 use crate::query::{Query, request_to, url_of};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::token_request;
@@ -14,7 +14,7 @@ use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 /// How long a neighbour of a failing slice is.
 const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 
-/// How many ticks lie between a slice and its nearest neighbour: their requests, each a tick wider, share none.
+/// How many ticks lie between a slice and its nearest neighbour: their requests, each at most a tick wider, share none.
 const APART: i64 = 3;
 
 /// How far the smallest call of a probe looks back.
@@ -137,9 +137,9 @@ impl Machine {
                 let (since, until) = (Some(ask.since), Some(ask.until));
                 Query { since, until, limit: ask.limit, is_plain: true, is_unordered: true, ..Query::default() }
             }
-            (Purpose::Slice | Purpose::Check | Purpose::Tick | Purpose::Neighbour, _) => Query {
-                since: Some(ask.since.minus(self.margins().0)),
-                until: Some(ask.until.plus(self.margins().1)),
+            (Purpose::Slice | Purpose::Check | Purpose::Pass | Purpose::Neighbour, _) => Query {
+                since: Some(ask.since.minus(self.margins(ask).0)),
+                until: Some(ask.until.plus(self.margins(ask).1)),
                 limit: ask.limit,
                 filters: Some(&self.config.filters),
                 is_plain: self.state.as_ref().is_some_and(|state| state.plain),
@@ -161,9 +161,14 @@ impl Machine {
     }
 
     /// How many ticks a request begins before its slice, and how many it ends after it. Whether the bounds of the SIEM API are
-    /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed.
-    fn margins(&self) -> (i64, i64) {
-        if self.config.protocol.odata.is_some() { (0, -1) } else { (1, 1) }
+    /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed. Where a
+    /// service cuts them to milliseconds, the end of one slice has to be the beginning of the next; shorter slices stand alone.
+    fn margins(&self, ask: &Ask) -> (i64, i64) {
+        match (&self.config.protocol.odata, ask.until.0 - ask.since.0) {
+            (None, _) => (1, 1),
+            (Some(_), ..=MILLISECOND) => (0, -1),
+            (Some(_), _) => (0, 0),
+        }
     }
 
     /// The answer of a single request was lost with the instance that read it.

@@ -48,8 +48,7 @@ pub(super) fn throttled((quota, left): (Quota, u64), config: &Config) -> Failure
     let fault = Fault {
         code: "quota.used-up".to_owned(),
         message: format!(
-            "The source made the {calls} calls in {seconds} s that Microsoft allows to one application of a tenant at {}, and \
-             asks again when the first of them is so long ago.",
+            "The source has made as many calls of {} as Microsoft allows, {calls} in {seconds} s, and asks again when it may.",
             config.protocol.title
         ),
         hint: Some(see(

@@ -11,6 +11,7 @@ use crate::row::{KeyedBy, Row, fingerprint};
 use crate::tick::{TICKS_PER_SECOND, Tick};
 
 use super::edges::Edges;
+use super::passes::Passes;
 use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose, loses_its_answer};
 
 /// What became of a row.
@@ -211,7 +212,7 @@ impl Machine {
             state.plain = true;
             self.follow_ups.clear();
             self.suspect = None;
-            self.pass = None;
+            self.passes = Passes::default();
             return true;
         }
         // Now that it came, or a gap tells of it, the whole record is not looked at again.
@@ -391,7 +392,7 @@ impl Machine {
         self.follow_ups.clear();
         self.suspect = None;
         self.pages = None;
-        self.pass = None;
+        self.passes = Passes::default();
         self.too_large.clear();
         self.forgot_until = None;
         let Some(frozen) = self.frozen.take() else { return false };

@@ -44,7 +44,7 @@ impl Machine {
     /// A failure that a shorter slice may cure. After some of them in a row the neighbour is asked before the slice: where
     /// that one can be read, the fault lies in the slice, and there is no need to wait.
     pub(super) fn slice_failed(&mut self, ask: &Ask, mut failure: Failure) {
-        if !matches!(ask.purpose, Purpose::Slice | Purpose::Check | Purpose::Tick) {
+        if !matches!(ask.purpose, Purpose::Slice | Purpose::Check | Purpose::Pass) {
             return self.give_up(ask, failure);
         }
         let was_frozen = self.drop_answer();
@@ -52,16 +52,21 @@ impl Machine {
         let Some(state) = &mut self.state else { return };
         let is_alone = state.failures > PATIENCE;
         state.failures = if is_alone { PATIENCE } else { state.failures + 1 };
-        // Before the fault is looked for in the service, less is asked for of each row.
+        // Before the fault is looked for in the service, less is asked for of each row. Where that fails as well, it says
+        // nothing of what is expanded.
         let gets_plain = !is_alone && state.failures == PATIENCE && expands && !state.plain;
+        if !is_alone {
+            state.plain = gets_plain;
+        }
         if gets_plain {
-            state.plain = true;
             state.failures = PATIENCE - 1;
         }
         // On its own a slice is halved down to its grain, so that little is given up with what cannot be read.
         let is_grain = is_alone && state.round.is_some_and(|round| round.end.0 - round.at.0 <= state.grain);
         let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && !is_grain && state.halve());
-        if is_alone && !is_halved {
+        if is_alone && !is_halved && expands && !state.plain {
+            state.plain = true;
+        } else if is_alone && !is_halved {
             self.strike(failure.fault_mut().map_or("", |fault| &fault.message));
         }
         if !(is_alone || gets_plain) || delay_of(&failure).is_some() {
@@ -86,6 +91,11 @@ impl Machine {
     /// for by halves, it has fewer of them, so that a limit on requests is not met at the same page for ever.
     fn give_up(&mut self, ask: &Ask, failure: Failure) {
         if self.pages.is_some() {
+            // A tick has as many pages whenever it is read: it is gone on with after the delay.
+            if ask.purpose == Purpose::Pass && matches!(failure, Failure::Throttled(_)) {
+                self.failing = Some(failure);
+                return;
+            }
             return self.give_up_pages(failure);
         }
         self.drop_answer();
@@ -94,6 +104,7 @@ impl Machine {
         {
             // The service is down, or the fault lies in the neighbour: the slice has its turn again.
             state.failures = PATIENCE - 1;
+            state.plain = false;
             state.turns = state.turns.saturating_add(1);
         }
         self.failing = Some(failure);
@@ -114,7 +125,8 @@ impl Machine {
         if let Some(bearer) = self.tokens.last() {
             failure.redact(bearer);
         }
-        let asked_for = self.pages.as_ref().map(|pages| pages.next.as_str());
+        // What was made of the configuration holds none.
+        let asked_for = self.pages.as_ref().filter(|pages| !pages.pass.by_skip).map(|pages| pages.next.as_str());
         let planned = &self.config.api_endpoint.url;
         for secret in link.into_iter().chain(asked_for).flat_map(|link| pages::secrets_of(link, planned)) {
             failure.redact(&secret);

@@ -30,7 +30,7 @@ use calls::Calls;
 use deliver::Unexpanded;
 use edges::Edges;
 use pages::Pages;
-use passes::Pass;
+use passes::Passes;
 use poll::Poll;
 use reading::Reading;
 
@@ -99,14 +99,18 @@ pub struct Machine {
     suspect: Option<Suspect>,
     /// The pages of the present answer that have been read, while there are further ones.
     pages: Option<Box<Pages>>,
-    /// What the last pass over a tick saw that is read page by page.
-    pass: Option<Pass>,
+    /// The passes over a slice that is read page by page.
+    passes: Passes,
     /// The events of the batch that lack what `$expand` asks for.
     unexpanded: Option<Unexpanded>,
     /// The hashes of the slice's records that are too large with what `$expand` asks for.
     too_large: Vec<u64>,
     /// The calls of the API.
     calls: Calls,
+    /// Whether a page by `$skip` was refused once.
+    refused_skip: bool,
+    /// What the header `Warning` of the last partial answer said.
+    warning: Option<String>,
     /// Whether the service refused what was asked for with `$orderby`.
     is_unordered: bool,
     /// A record that did not fit the last batch.
@@ -167,8 +171,8 @@ enum Purpose {
     Slice,
     /// What lies below or above the rows of an answer that may have been cut.
     Check,
-    /// The present slice of one tick, page by page.
-    Tick,
+    /// The present slice, page by page.
+    Pass,
     /// A neighbour of a slice that keeps failing.
     Neighbour,
     /// The one request of the configuration.
@@ -260,10 +264,12 @@ impl Machine {
             follow_ups: VecDeque::new(),
             suspect: None,
             pages: None,
-            pass: None,
+            passes: Passes::default(),
             unexpanded: None,
             too_large: Vec::new(),
             calls,
+            refused_skip: false,
+            warning: None,
             is_unordered: false,
             held: None,
             failing: None,

@@ -3,9 +3,7 @@
 use percent_encoding::percent_decode_str;
 use twox_hash::XxHash64;
 
-use crate::contract::GapCause;
 use crate::failure::{PageFault, page_failure};
-use crate::protocol::Paging;
 use crate::secret::Secret;
 use crate::tick::Tick;
 
@@ -30,15 +28,11 @@ pub(super) struct Pages {
     pub(super) next: String,
     sent: Tick,
     date: Option<Tick>,
-    rows: u32,
+    pub(super) rows: u32,
     edges: Edges,
     shows_more: bool,
     is_partial: bool,
-    pass: Pass,
-    /// The rows of the first page.
-    first_page: u32,
-    /// Whether the next page is asked for by `$skip`.
-    by_skip: bool,
+    pub(super) pass: Pass,
     /// The hashes of all links so far.
     followed: Vec<u64>,
 }
@@ -52,10 +46,7 @@ impl Pages {
         page.edges = std::mem::take(&mut self.edges);
         page.shows_more = self.shows_more;
         page.is_partial |= self.is_partial;
-        page.pass = self.pass;
-        page.rows_before = self.rows;
-        page.first_page = Some(self.first_page);
-        page.by_skip = self.by_skip;
+        page.pass = std::mem::take(&mut self.pass);
     }
 }
 
@@ -65,12 +56,12 @@ impl Machine {
         let updates = self.config.protocol.odata.is_some();
         let link = match page.ask.purpose {
             Purpose::Slice | Purpose::Check | Purpose::Single if !updates => page.next_link().map(str::to_owned),
-            Purpose::Tick => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
+            Purpose::Pass => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
             // The first page of a neighbour or of a probe proves all that they are to prove.
             _ => None,
         };
         let Some(link) = link else { return false };
-        let by_skip = page.next_link().is_none();
+        page.pass.turn(page.rows, page.next_link().is_none());
         let mut followed = self.pages.take().map(|pages| pages.followed).unwrap_or_default();
         let fault = match self.config.api_endpoint.resolve(&link) {
             None => PageFault::Elsewhere,
@@ -85,9 +76,7 @@ impl Machine {
                     edges: std::mem::take(&mut page.edges),
                     shows_more: page.shows_more,
                     is_partial: page.is_partial,
-                    pass: page.pass,
-                    first_page: page.first_page.unwrap_or(page.rows),
-                    by_skip,
+                    pass: std::mem::take(&mut page.pass),
                     followed,
                 }));
                 return true;
@@ -101,36 +90,6 @@ impl Machine {
             self.slice_failed(&page.ask, failure);
         }
         true
-    }
-}
-
-impl Machine {
-    /// Where the rows after a page of a tick are that names no link; none where there are no more, or links led here.
-    fn skip(&self, page: &Reading) -> Option<String> {
-        let on_page = page.rows - page.rows_before;
-        let cap = self.state.as_ref().and_then(|state| state.cap);
-        let is_full = on_page >= page.first_page.or(cap).or(page.ask.limit).unwrap_or(on_page);
-        let goes_on = match self.config.protocol.odata.as_ref()?.paging {
-            Paging::Links => is_full && (page.first_page.is_none() || page.by_skip),
-            // A service may cut its pages shorter than they were asked for.
-            Paging::Skip => true,
-        };
-        (goes_on && on_page > 0).then(|| self.url(&page.ask, page.rows))
-    }
-
-    /// Whether the page that was asked for is one by `$skip`.
-    pub(super) fn is_skipping(&self) -> bool {
-        self.pages.as_deref().is_some_and(|pages| pages.by_skip)
-    }
-
-    /// A tick is given up whose further rows the service shows to nobody. How far it goes is learned anew each time: it may
-    /// come to allow more.
-    pub(super) fn give_up_tick(&mut self, ask: &Ask) {
-        let rows = self.pages.take().map_or(0, |pages| pages.rows);
-        let detail = format!("the service refuses to go on after {rows} rows, and all of them have one stamp");
-        self.slice_gap(GapCause::Truncated, ask.since, detail);
-        self.frozen = None;
-        self.give_up_slice();
     }
 }
 

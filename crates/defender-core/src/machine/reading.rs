@@ -4,7 +4,7 @@ use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
 use crate::config::{Config, Emit};
 use crate::contract::{Failure, Gap, GapCause, Level, NextPoll};
-use crate::failure::{PageFault, api_failure, no_answer, page_failure};
+use crate::failure::{PageFault, api_failure, no_answer, page_failure, quote};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::{Answer, PATIENCE};
 use crate::row::fingerprint;
@@ -13,7 +13,7 @@ use crate::token::{Claims, read_token};
 
 use super::deliver::Taken;
 use super::edges::Edges;
-use super::passes::Pass;
+use super::passes::{Pass, Passes};
 use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
 /// How much of a token answer or of an error is looked at, in bytes.
@@ -44,12 +44,6 @@ pub(super) struct Reading {
     pub(super) is_partial: bool,
     /// What it showed, where that is compared with another answer.
     pub(super) pass: Pass,
-    /// The rows of the pages before this one.
-    pub(super) rows_before: u32,
-    /// The rows of the first page, where this is a further one.
-    pub(super) first_page: Option<u32>,
-    /// Whether it was asked for by `$skip`.
-    pub(super) by_skip: bool,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
 }
@@ -145,6 +139,11 @@ impl Machine {
     }
 
     fn answer_begins(&mut self, ask: Ask, sent: Tick, head: ResponseHead, now: Now) {
+        self.refused_skip = false;
+        if head.status == 206 {
+            let secrets = self.config.credential.secrets();
+            self.warning = head.header("warning").map(|warning| quote(warning, &secrets));
+        }
         self.renewed = false;
         if self.compare_clocks(&head, now) {
             return;
@@ -171,9 +170,6 @@ impl Machine {
             edges: Edges::default(),
             shows_more: false,
             pass: Pass::default(),
-            rows_before: 0,
-            first_page: None,
-            by_skip: false,
             broke: None,
         };
         if let Some(pages) = &mut self.pages {
@@ -194,7 +190,10 @@ impl Machine {
                 Level::Warning,
                 "clock.skew",
                 format!("the local clock is {seconds} s {direction} the service's"),
-                Some("set the local clock: while it is wrong, detections come late, and none is lost"),
+                Some(&format!(
+                    "set the local clock: while it is wrong, {} come late, and none is lost",
+                    self.config.protocol.things
+                )),
             );
             self.told_skew = Some(skew);
         }
@@ -206,7 +205,7 @@ impl Machine {
             self.follow_ups.clear();
             self.suspect = None;
             self.pages = None;
-            self.pass = None;
+            self.passes = Passes::default();
         }
         is_mistaken
     }
@@ -245,7 +244,7 @@ impl Machine {
                         reading.shows_more = true;
                     }
                     let bytes = reading.reader.bytes(range);
-                    if reading.ask.purpose == Purpose::Tick {
+                    if reading.ask.purpose == Purpose::Pass {
                         reading.pass.see(fingerprint(&row.key(self.config.keyed_by(), bytes)));
                     }
                     match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
@@ -260,7 +259,9 @@ impl Machine {
                 }
                 Found::Oversize(hash) => {
                     reading.rows = reading.rows.saturating_add(1);
-                    reading.pass.see(hash);
+                    if reading.ask.purpose == Purpose::Pass {
+                        reading.pass.see(hash);
+                    }
                     self.take_oversize(&reading.ask, hash);
                 }
                 Found::NeedsMore => {
@@ -305,7 +306,11 @@ impl Machine {
         // Other refusals than these are of the request, which is the service's own here.
         let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
         if head.status == 400 && self.is_skipping() {
-            return self.give_up_tick(ask);
+            // A single refusal may be a mishap.
+            if std::mem::replace(&mut self.refused_skip, true) {
+                self.give_up_pages_of_tick();
+            }
+            return;
         }
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)
@@ -369,13 +374,13 @@ impl Machine {
                 }
                 self.frozen = None;
             }
-            Purpose::Slice if self.is_cut(ask, *rows) || self.has_more(reading) => {
-                self.split(ask, *rows, reading.edges.span());
+            Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows, reading.edges.span()),
+            Purpose::Slice if self.has_more(reading) => {
+                self.read_in_passes(ask);
             }
             Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
             Purpose::Slice => self.close_slice(&reading.answer()),
-            Purpose::Tick if self.is_whole_pass(reading) => self.close_slice(&reading.answer()),
-            Purpose::Tick => {}
+            Purpose::Pass => self.end_pass(reading),
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.answer.rows) else { return };
@@ -406,15 +411,18 @@ impl Machine {
         ask.limit.is_some_and(|limit| rows >= limit) || cap.is_some_and(|cap| rows >= cap)
     }
 
-    /// Whether an answer of things that are updated in place has a further page. That is not read: what is updated while the
-    /// pages are turned leaves them, and what follows it would be passed over.
+    /// Whether an answer of things that are updated in place has a further page. That is not simply read: what is updated while
+    /// the pages are turned leaves them, and what follows it would be passed over.
     fn has_more(&self, reading: &Reading) -> bool {
         self.config.protocol.odata.is_some() && reading.next_link().is_some()
     }
 
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
         let whole = self.state.as_ref().map_or(0, |state| state.whole);
-        rows >= self.limits.suspicious_rows && rows >= whole && ask.until.0 - ask.since.0 > 1
+        let odata = self.config.protocol.odata.as_ref();
+        let suspicious =
+            odata.map_or(self.limits.suspicious_rows, |odata| odata.suspicious.min(self.limits.suspicious_rows));
+        rows >= suspicious && rows >= whole && ask.until.0 - ask.since.0 > 1
     }
 
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
@@ -476,17 +484,20 @@ impl Machine {
 
     /// Goes on with the older half of a slice whose answer was cut. One of a single tick is asked once without `limit`, or
     /// page by page where its rows are updated in place, and then is a gap.
-    fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
+    pub(super) fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
         self.poll.counters.splits += 1;
         self.follow_ups.clear();
         self.suspect = None;
         self.frozen = None;
         self.forgot_until = None;
-        self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
         let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.odata.is_some());
-        if state.cut_before(newest) || self.read_in_passes(ask) {
+        if state.cut_before(newest) {
+            self.too_large.clear();
+            return;
+        }
+        if self.read_in_passes(ask) {
             return;
         }
         let Some(state) = &mut self.state else { return };
@@ -512,7 +523,7 @@ impl Machine {
         self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
     }
 
-    fn close_slice(&mut self, answer: &Answer) {
+    pub(super) fn close_slice(&mut self, answer: &Answer) {
         if self.ask_without_expand() {
             return;
         }
@@ -527,9 +538,11 @@ impl Machine {
         let told = state.partial.map_or(round.at, |told| told.max(round.at));
         if answer.is_partial && told < round.end {
             state.partial = Some(round.end);
-            let detail =
-                "the service answered with HTTP 206: a part is missing; it is read again, for a day at the most";
-            self.slice_gap(GapCause::Partial, told, detail.to_owned());
+            let warning = self.warning.take().map(|warning| format!(" (`{warning}`)")).unwrap_or_default();
+            let detail = format!(
+                "the service answered with HTTP 206{warning}: a part is missing; it is read again, for a day at the most"
+            );
+            self.slice_gap(GapCause::Partial, told, detail);
         }
     }
 
@@ -541,7 +554,7 @@ impl Machine {
     fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
         self.follow_ups.clear();
         self.suspect = None;
-        self.pass = None;
+        self.passes = Passes::default();
         self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };

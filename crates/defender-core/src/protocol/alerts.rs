@@ -43,6 +43,7 @@ pub(crate) static ALERTS: Protocol = Protocol {
         ("https://api-gov.securitycenter.microsoft.us", GCC_HIGH_AND_DOD),
         // What it was called before, and what others ask for.
         ("https://api.securitycenter.windows.com", COMMERCIAL),
+        ("https://api.security.microsoft.com", COMMERCIAL),
         ("https://securitycenter.onmicrosoft.com/windowsatpservice", WORLDWIDE),
         ("https://securitycenter.onmicrosoft.us/windowsatpservice", GCC_HIGH_AND_DOD),
     ],
@@ -62,6 +63,7 @@ pub(crate) static ALERTS: Protocol = Protocol {
         orders: false,
         paging: Paging::Skip,
         page: (1000, 10_000),
+        suspicious: 1000,
         prefer: None,
         severity: SEVERITY,
         status: &[("new", "New"), ("inProgress", "InProgress"), ("resolved", "Resolved")],

@@ -57,7 +57,8 @@ pub(crate) static GRAPH_ALERTS: Protocol = Protocol {
         expand: None,
         orders: true,
         paging: Paging::Links,
-        page: (500, 1000),
+        page: (100, 1000),
+        suspicious: 50,
         prefer: PREFER,
         severity: SEVERITY,
         status: &[("unknown", "unknown"), ("new", "new"), ("inProgress", "inProgress"), ("resolved", "resolved")],
@@ -109,6 +110,7 @@ pub(crate) static GRAPH_INCIDENTS: Protocol = Protocol {
         orders: true,
         paging: Paging::Links,
         page: (50, 50),
+        suspicious: 50,
         prefer: PREFER,
         severity: SEVERITY,
         status: &[

@@ -3,7 +3,7 @@
 //! Sources: Microsoft Learn, "List incidents API in Microsoft Defender XDR", and "Microsoft Defender XDR for US Government
 //! customers".
 
-use super::{COMMERCIAL, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota, WORLDWIDE};
+use super::{COMMERCIAL, Family, GCC, GCC_HIGH_AND_DOD, Host, OData, Paging, Protocol, Quota, WORLDWIDE};
 use crate::config::{Cloud, TokenVersion};
 use crate::row::Records;
 
@@ -19,7 +19,7 @@ pub(crate) static XDR_INCIDENTS: Protocol = Protocol {
         host("api-gcc.security.microsoft.us", GCC),
         host("api-gov.security.microsoft.us", GCC_HIGH_AND_DOD),
     ],
-    families: &[],
+    families: &[Family { prefix: "", domain: "api.security.microsoft.com", clouds: COMMERCIAL }],
     routes: &["api/incidents"],
     audiences: &[
         ("https://api.security.microsoft.com", COMMERCIAL),
@@ -45,6 +45,7 @@ pub(crate) static XDR_INCIDENTS: Protocol = Protocol {
         orders: false,
         paging: Paging::Skip,
         page: (100, 100),
+        suspicious: 50,
         prefer: None,
         severity: &[],
         status: &[

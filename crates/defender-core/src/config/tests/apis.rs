@@ -121,7 +121,22 @@ fn a_mixture_of_clouds_or_apis_is_refused() {
         ("graph", "commercial", "api", "api.security.microsoft.com", "Set `api` to `alerts`"),
         ("graph", "commercial", "api", "wdatp-alertexporter-eu.windows.com", "Set `api` to `siem`"),
         ("graph", "commercial", "api", "https://gate.example/api/alerts", "does not end in /v1.0/security/alerts_v2"),
-        ("graph", "gcc-high", "audience", "https://graph.microsoft.com", "`commercial`"),
+        ("graph", "gcc-high", "audience", "https://graph.microsoft.com", "`commercial` or `gcc`"),
+        (
+            "graph",
+            "commercial",
+            "audience",
+            "https://api.securitycenter.microsoft.com",
+            "is an audience of the Alerts API",
+        ),
+        ("alerts", "commercial", "audience", "https://graph.windows.net/", "is an audience of the SIEM API"),
+        (
+            "incidents",
+            "commercial",
+            "api",
+            "https://api.security.microsoft.com/v1.0/security/incidents",
+            "the path follows",
+        ),
         ("alerts", "commercial", "audience", "https://api-gov.securitycenter.microsoft.us/", "`gcc-high`"),
         (
             "graph",
@@ -149,7 +164,7 @@ fn a_mixture_of_clouds_or_apis_is_refused() {
 
 #[test]
 fn a_page_is_within_the_cap_of_its_api() {
-    for (api, default, most) in [("alerts", 1000, 10_000), ("graph", 500, 1000), ("incidents", 50, 50)] {
+    for (api, default, most) in [("alerts", 1000, 10_000), ("graph", 100, 1000), ("incidents", 50, 50)] {
         assert_eq!(of(api, &[]).limit, Some(default));
         assert_eq!(of(api, &[("limit", &most.to_string())]).limit, Some(most));
         refused(api, &[("limit", &(most + 1).to_string())], "/limit", &[&format!("{most} at most")]);

@@ -29,33 +29,33 @@ fn each_api_is_asked_in_its_own_words() {
             "alerts",
             r#","severity":["high","low"]"#,
             "https://api.security.microsoft.com/api/alerts?$filter=lastUpdateTime ge 2026-01-01T11:00:00.0000000Z and \
-             lastUpdateTime le 2026-01-01T11:58:59.9999999Z and (severity eq 'High' or severity eq 'Low')\
+             lastUpdateTime le 2026-01-01T11:59:00.0000000Z and (severity eq 'High' or severity eq 'Low')\
              &$expand=evidence&$top=1000",
         ),
         (
             "alerts",
             r#","emit":"first-seen","limit":7,"region":"eu""#,
             "https://eu.api.security.microsoft.com/api/alerts?$filter=alertCreationTime ge 2026-01-01T11:00:00.0000000Z and \
-             alertCreationTime le 2026-01-01T11:58:59.9999999Z&$expand=evidence&$top=7",
+             alertCreationTime le 2026-01-01T11:59:00.0000000Z&$expand=evidence&$top=7",
         ),
         (
             "graph",
             r#","status":"new","service_source":["microsoftDefenderForEndpoint"]"#,
             "https://graph.microsoft.com/v1.0/security/alerts_v2?$filter=lastUpdateDateTime ge 2026-01-01T11:00:00.0000000Z \
-             and lastUpdateDateTime le 2026-01-01T11:58:59.9999999Z and (status eq 'new') and (serviceSource eq \
-             'microsoftDefenderForEndpoint')&$orderby=lastUpdateDateTime&$top=500",
+             and lastUpdateDateTime le 2026-01-01T11:59:00.0000000Z and (status eq 'new') and (serviceSource eq \
+             'microsoftDefenderForEndpoint')&$orderby=lastUpdateDateTime&$top=100",
         ),
         (
             "incidents",
             r#","emit":"first-seen""#,
             "https://graph.microsoft.com/v1.0/security/incidents?$filter=createdDateTime ge 2026-01-01T11:00:00.0000000Z \
-             and createdDateTime le 2026-01-01T11:58:59.9999999Z&$orderby=createdDateTime&$expand=alerts&$top=50",
+             and createdDateTime le 2026-01-01T11:59:00.0000000Z&$orderby=createdDateTime&$expand=alerts&$top=50",
         ),
         (
             "incidents",
             r#","endpoints":{"api":"api.security.microsoft.com"},"status":"active""#,
             "https://api.security.microsoft.com/api/incidents?$filter=lastUpdateTime ge 2026-01-01T11:00:00.0000000Z and \
-             lastUpdateTime le 2026-01-01T11:58:59.9999999Z and (status eq 'Active')&$top=100",
+             lastUpdateTime le 2026-01-01T11:59:00.0000000Z and (status eq 'Active')&$top=100",
         ),
     ] {
         let mut rig = Rig::of(api, &format!("{START}{members}"), &Position::Resume(None));
@@ -121,10 +121,9 @@ fn each_version_is_an_event_and_the_first_one_alone_if_so_configured() {
 }
 
 #[test]
-fn an_answer_with_a_further_page_or_as_full_as_a_page_is_halved_and_no_page_is_turned() {
-    for (limit, link) in [(2, None), (50, Some("https://graph.microsoft.com/v1.0/security/alerts_v2?$skiptoken=x"))] {
-        let members = format!(r#"{START},"limit":{limit}"#);
-        let mut rig = Rig::of("graph", &members, &Position::Resume(None));
+fn an_answer_as_full_as_a_page_is_halved_and_no_page_is_turned() {
+    for link in [None, Some("https://graph.microsoft.com/v1.0/security/alerts_v2?$skiptoken=x")] {
+        let mut rig = Rig::of("graph", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
         let rows = [alert("a", "2026-01-01T11:10:00Z"), alert("b", "2026-01-01T11:50:00Z")];
         let mut asked = 0;
         let batch = rig
@@ -142,6 +141,174 @@ fn an_answer_with_a_further_page_or_as_full_as_a_page_is_halved_and_no_page_is_t
         assert_eq!(rig.requests.len(), 3, "{:?}", rig.requests);
         assert!(batch.counters.contains(&("splits", 1)) && batch.gaps.is_empty());
     }
+}
+
+/// A service of alerts at these stamps, which are their ids, in pages of so many, whatever `$top` says.
+fn paged(rows: &[String], url: &str, page: usize, link: impl Fn(usize, usize) -> bool) -> Answer {
+    let url = read(url);
+    let from = url.split("skip=").nth(1).map_or(0, |skip| skip.split('&').next().unwrap().parse().unwrap());
+    let bound = |operator: &str| {
+        let text = url.split(&format!("DateTime {operator} ")).nth(1)?;
+        Tick::parse(text.get(..28)?)
+    };
+    let (since, until) = match (bound("ge"), bound("le")) {
+        (Some(since), Some(until)) => (since, until),
+        _ => {
+            let bounds = url.split("since=").nth(1).unwrap().split('&').next().unwrap();
+            let (since, until) = bounds.split_once('_').unwrap();
+            (Tick::parse(since).unwrap(), Tick::parse(until).unwrap())
+        }
+    };
+    let shown: Vec<_> =
+        rows.iter().filter(|row| Tick::parse(row).is_some_and(|at| since <= at && at <= until)).collect();
+    let on_page: Vec<_> = shown.iter().skip(from).take(page).map(|at| alert(at, at)).collect();
+    let next = format!(
+        "https://graph.microsoft.com/v1.0/security/alerts_v2?since={since}_{until}&skip={}",
+        from + on_page.len()
+    );
+    answer(&on_page, (!on_page.is_empty() && link(from + on_page.len(), shown.len())).then_some(&*next))
+}
+
+fn stamps(count: i64) -> Vec<String> {
+    let first = Tick::parse("2026-01-01T11:00:01Z").unwrap();
+    (0..count).map(|n| first.plus(n * 3_000_000).to_string()).collect()
+}
+
+#[test]
+fn pages_cut_shorter_than_asked_for_are_found_out() {
+    // By a link; without one; with one in every answer that has rows, whether or not there are more.
+    let by_link = |shown: usize, all: usize| shown < all;
+    let silent = |_: usize, _: usize| false;
+    let always = |_: usize, _: usize| true;
+    let links: [(&str, &dyn Fn(usize, usize) -> bool); 3] =
+        [("by link", &by_link), ("silent", &silent), ("always", &always)];
+    for (name, link) in links {
+        for count in [49, 50, 51, 100, 300] {
+            let rows = stamps(count);
+            let mut rig = Rig::of("graph", &format!(r#"{START},"limit":500"#), &Position::Resume(None));
+            let budget = Budget { max_requests: 2000, ..BUDGET };
+            let mut seen = Vec::new();
+            loop {
+                match rig.poll(budget, |url| paged(&rows, url, 50, link)) {
+                    Ok(batch) => {
+                        assert!(batch.gaps.is_empty(), "{name} {count}: {:?}", batch.gaps);
+                        seen.extend(batch.events.iter().map(|event| event.subject.clone()));
+                        if batch.next != NextPoll::Now {
+                            break;
+                        }
+                    }
+                    Err(failure) => assert_eq!(failure.kind(), "throttled", "{name} {count}"),
+                }
+                rig.advance(60);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, rows, "{name} {count}");
+            assert!(rig.requests.len() < 200, "{name} {count}: {} requests", rig.requests.len());
+        }
+    }
+}
+
+#[test]
+fn a_tick_whose_pages_never_come_alike_is_a_gap() {
+    let ids = ["a", "b", "c", "d", "e", "f", "g"];
+    let at = "2026-01-01T11:30:00Z";
+    // The order differs each time; or a page repeats a row of the one before and leaves another one out, always alike.
+    for repeats in [false, true] {
+        let mut rig = Rig::of("graph", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+        let mut asked = 0;
+        let mut gaps = Vec::new();
+        for _ in 0..4 {
+            let polled = rig.poll(BUDGET, |url| {
+                asked += 1;
+                let url = read(url);
+                let is_shown = !url.contains("le 2026-01-01T11:2") && !url.contains("ge 2026-01-01T11:30:00.0000001");
+                let skip: usize = url.split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
+                let shift = if repeats { usize::from(skip > 0) } else { asked };
+                let place = |n: usize| if repeats { (n - shift) % 7 } else { (n * 3 + shift) % 7 };
+                let page = (skip..7).take(2).map(|n| alert(ids[place(n)], at));
+                let page: Vec<_> = if is_shown { page.collect() } else { Vec::new() };
+                let next = format!("https://graph.microsoft.com/v1.0/security/alerts_v2?skip={}", skip + 2);
+                answer(&page, (is_shown && skip + 2 < 7).then_some(&*next))
+            });
+            if let Ok(batch) = polled {
+                gaps.extend(batch.gaps);
+                if batch.next != NextPoll::Now {
+                    break;
+                }
+            }
+            rig.advance(60);
+        }
+        let [gap] = &gaps[..] else { panic!("{gaps:?}") };
+        assert_eq!((&gap.cause, gap.until), (&GapCause::Truncated, gap.since.plus(1)), "{gap:?}");
+        assert!(gap.detail.contains("other rows each time"), "{}", gap.detail);
+    }
+}
+
+#[test]
+fn a_service_that_reads_bounds_to_the_millisecond_hides_no_row_at_a_seam() {
+    for at in ["2026-01-01T11:29:59.9995Z", "2026-01-01T11:30:00.0000Z", "2026-01-01T11:30:00.0004567Z"] {
+        let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT20M""#;
+        let mut rig = Rig::of("graph", members, &Position::Resume(None));
+        let row = alert("a", at);
+        let cut = |text: &str| Tick::parse(&format!("{}Z", &text[..23])).unwrap();
+        let stamp = Tick::parse(at).unwrap();
+        let batch = rig
+            .poll(BUDGET, |url| {
+                let url = read(url);
+                let bound = |operator: &str| cut(url.split(operator).nth(1).unwrap());
+                let is_shown = bound(" ge ") <= stamp && stamp <= bound(" le ");
+                answer(if is_shown { std::slice::from_ref(&row) } else { &[] }, None)
+            })
+            .unwrap();
+        assert_eq!(keys(&batch).len(), 1, "{at}: {:?}", rig.requests.iter().map(|url| read(url)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_expanded_comes_again_after_an_outage() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    for _ in 0..7 {
+        rig.poll(BUDGET, |_| (503, Vec::new(), String::new())).unwrap_err();
+        rig.advance(60);
+    }
+    let row = alert("7", "2026-01-01T11:01:00Z");
+    let mut attributes = Vec::new();
+    for _ in 0..3 {
+        let batch = rig.poll(BUDGET, |_| answer(std::slice::from_ref(&row), None)).unwrap();
+        assert!(batch.gaps.is_empty(), "{:?}", batch.gaps);
+        attributes.extend(batch.events.into_iter().map(|event| event.attributes.len()));
+        rig.advance(60);
+    }
+    assert_eq!(attributes, [0]);
+}
+
+#[test]
+fn a_delay_in_the_midst_of_a_tick_is_waited_out_and_the_tick_gone_on_with() {
+    let rows = ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned).to_vec();
+    let member = "lastUpdateTime";
+    let mut service = Tickful { rows, leaves_after: Vec::new(), asked: 0, member, links: false };
+    let mut rig = Rig::of("alerts", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    for _ in 0..60 {
+        let polled = rig.poll(BUDGET, |url| {
+            pages += usize::from(url.contains("skip="));
+            // No more than one further page between two delays.
+            if url.contains("skip=") && pages % 2 == 0 {
+                return (429, vec![("retry-after", "5".to_owned())], String::new());
+            }
+            service.answer(url)
+        });
+        if let Ok(batch) = polled {
+            seen.extend(batch.events.iter().map(|event| event.subject.clone()));
+            if batch.next == NextPoll::After(300_000_000_000) {
+                break;
+            }
+        }
+        rig.advance(10);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["a", "b", "c", "d", "e", "f", "g"]);
+    assert!(pages < 40, "{pages}");
 }
 
 /// The service of one tick: its rows by pages of two, where what is updated leaves it.
@@ -206,7 +373,10 @@ fn rows_of_one_tick_that_move_up_while_its_pages_are_turned_are_not_passed_over(
             let skips = rig.requests.iter().filter(|url| url.contains("$skip=")).count();
             assert_eq!(skips == 0, links, "{:?}", rig.requests);
             assert!(rig.requests.len() < 40, "{} requests", rig.requests.len());
-            assert!(batch.gaps.is_empty() && batch.watermark.is_none_or(|at| at < rig.now.wall));
+            // A page without rows after a full one may be as far as `$skip` goes.
+            let in_doubt = !links && service.rows.len() % 2 == 0;
+            assert_eq!(batch.gaps.len(), usize::from(in_doubt), "{api} {leaves_after:?}: {:?}", batch.gaps);
+            assert!(batch.gaps.iter().all(|gap| gap.detail.contains("may be missing")), "{:?}", batch.gaps);
             assert!(matches!(batch.next, NextPoll::After(_)));
         }
     }
@@ -218,10 +388,17 @@ fn what_lies_beyond_the_skip_that_a_service_allows_is_a_gap() {
     let mut service = Tickful { rows, leaves_after: Vec::new(), asked: 0, member: "lastUpdateTime", links: false };
     let mut rig = Rig::of("alerts", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
     let budget = Budget { max_requests: 200, ..BUDGET };
+    let mut refused = 0;
     let batch = rig
-        .poll(budget, |url| if url.contains("skip=4") { (400, Vec::new(), String::new()) } else { service.answer(url) })
+        .poll(budget, |url| {
+            if url.contains("skip=4") {
+                refused += 1;
+                return (400, Vec::new(), String::new());
+            }
+            service.answer(url)
+        })
         .unwrap();
-    assert_eq!(batch.events.len(), 4);
+    assert_eq!((batch.events.len(), refused), (4, 2), "a single refusal may be a mishap");
     let [gap] = &batch.gaps[..] else { panic!("{:?}", batch.gaps) };
     assert_eq!((&gap.cause, gap.kind, gap.since), (&GapCause::Truncated, "alert", Tick::parse(AT).unwrap()));
     assert_eq!(gap.until, gap.since.plus(1));
@@ -397,7 +574,7 @@ fn no_more_calls_are_made_than_the_api_allows() {
     assert_eq!((rig.requests.len(), batch.next), (100, NextPoll::Now));
     let Err(Failure::Throttled(delay)) = rig.poll(budget, row) else { panic!("the quota is used up") };
     assert_eq!((&*delay.fault.code, delay.after), ("quota.used-up", Some(60_000_000_000)));
-    assert!(delay.fault.message.contains("100 calls in 60 s"), "{}", delay.fault.message);
+    assert!(delay.fault.message.contains("100 in 60 s"), "{}", delay.fault.message);
     rig.advance(59);
     assert!(rig.poll(budget, row).is_err());
     rig.advance(1);
