@@ -1,4 +1,4 @@
-//! What an answer other than detections means, and who acts on it.
+//! What an answer other than what was asked for means, and who acts on it.
 //!
 //! Every message says what happened, at which host and why; every hint says what to do next and names a section of
 //! `docs/errors.md`. What a server sent is quoted short and without secrets.
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::contract::{Delay, Diagnostic, Failure, Fault};
 use crate::http::ResponseHead;
 use crate::json::Node;
+use crate::protocol::Quota;
 use crate::secret::Secret;
 use crate::tick::Now;
 
@@ -239,6 +240,25 @@ pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config:
         PageFault::Elsewhere => Failure::Rejected(fault_of),
         PageFault::Endless | PageFault::Refused => Failure::Unavailable(Delay { after: None, fault: fault_of }),
     }
+}
+
+/// What a poll ends with that has used up a quota, which has room again in so many nanoseconds.
+pub(crate) fn quota_failure((quota, left): (Quota, u64), config: &Config) -> Failure {
+    let Quota { calls, seconds } = quota;
+    let fault = Fault {
+        code: "quota.used-up".to_owned(),
+        message: format!(
+            "The source has made as many calls of {} as Microsoft allows, {calls} in {seconds} s, and asks again when it may.",
+            config.protocol.title
+        ),
+        hint: Some(see(
+            "Nothing to do: it goes on by itself. A longer `slice`, a shorter `overlap` or a longer `poll_interval` takes \
+             fewer calls.",
+            "quotaused-up",
+        )),
+        ..Fault::default()
+    };
+    Failure::Throttled(Delay { after: Some(left), fault })
 }
 
 /// A hint that ends with the section of the errors page to read on in.

@@ -5,26 +5,32 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::aadsts::CATALOGUE;
 use crate::http::{TransportFailure, TransportFailureKind};
+use crate::protocol::PROTOCOLS;
 use crate::test_config::{at, config};
 use crate::token::read_token;
 
 const PAGE: &str = include_str!("../../../../docs/errors.md");
 
-/// One failure of every kind that this module, and the token endpoint, can make.
+/// One failure of every kind that this module, and the token endpoint, can make, of every API.
 fn failures() -> Vec<Failure> {
+    PROTOCOLS.into_iter().flat_map(|protocol| failures_of(&Config { protocol, ..config() })).collect()
+}
+
+fn failures_of(config: &Config) -> Vec<Failure> {
     let head = |status| ResponseHead { status, headers: Vec::new() };
-    let token = |status, body: &str| read_token(&head(status), body.as_bytes(), at(0), &config()).unwrap_err();
+    let token = |status, body: &str| read_token(&head(status), body.as_bytes(), at(0), config).unwrap_err();
     let mut failures = vec![
-        no_answer(&head(200), b"", &config()),
-        page_failure(PageFault::Elsewhere, &head(200), b"", &config()),
-        page_failure(PageFault::Endless, &head(200), b"", &config()),
-        page_failure(PageFault::Refused, &head(410), b"", &config()),
+        no_answer(&head(200), b"", config),
+        page_failure(PageFault::Elsewhere, &head(200), b"", config),
+        page_failure(PageFault::Endless, &head(200), b"", config),
+        page_failure(PageFault::Refused, &head(410), b"", config),
+        quota_failure((Quota { calls: 1, seconds: 1 }, 1), config),
         token(200, ""),
         token(200, "{\"access"),
         token(400, r#"{"error":"invalid_client"}"#),
     ];
     for status in 100..600 {
-        failures.push(api_failure(&head(status), b"", at(0), &config()));
+        failures.push(api_failure(&head(status), b"", at(0), config));
         failures.push(token(status, ""));
     }
     for entry in CATALOGUE {
@@ -39,7 +45,7 @@ fn failures() -> Vec<Failure> {
         TransportFailureKind::TooLarge,
         TransportFailureKind::Broken,
     ] {
-        failures.push(transport_failure(&TransportFailure { kind, detail: String::new() }, "", &config()));
+        failures.push(transport_failure(&TransportFailure { kind, detail: String::new() }, "", config));
     }
     failures
 }
@@ -111,7 +117,7 @@ fn listed(page: &str) -> BTreeSet<&str> {
 
 /// The literals in a source file, without its tests, that are words with dots or hyphens.
 fn words(source: &str) -> impl Iterator<Item = &str> {
-    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let is_word = |text: &&str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'.');
     code.split('"').skip(1).step_by(2).filter(is_word).filter(|text| text.contains(['-', '.']))
 }
@@ -127,6 +133,7 @@ fn every_code_that_has_no_section_is_in_the_table() {
         include_str!("../machine/asking.rs"),
         include_str!("../machine/deliver.rs"),
         include_str!("../machine/failing.rs"),
+        include_str!("../machine/mod.rs"),
         include_str!("../machine/reading.rs"),
         include_str!("../plan.rs"),
         include_str!("../token/claims.rs"),
@@ -149,7 +156,7 @@ fn every_code_of_the_api_is_in_its_table() {
 #[test]
 fn every_attribute_and_counter_is_on_the_page_of_events() {
     let listed = listed(include_str!("../../../../docs/events.md"));
-    for name in ["not-an-object", "odd-member", "no-key", "no-stamp"] {
+    for name in ["defects", "without", "not-an-object", "odd-member", "no-key", "no-stamp"] {
         assert!(
             include_str!("../machine/deliver.rs").contains(&format!("\"{name}\"")) && listed.contains(name),
             "{name}"
@@ -157,5 +164,14 @@ fn every_attribute_and_counter_is_on_the_page_of_events() {
     }
     for name in ["rows", "duplicates", "odd-records", "splits", "token-renewals"] {
         assert!(include_str!("../machine/poll.rs").contains(&format!("\"{name}\"")) && listed.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn every_code_without_a_status_or_a_number_is_on_the_page() {
+    for mut failure in failures() {
+        let code = failure.fault_mut().map(|fault| fault.code.clone()).unwrap_or_default();
+        let is_numbered = code.bytes().any(|byte| byte.is_ascii_digit());
+        assert!(is_numbered || PAGE.contains(&format!("{code}`")) || PAGE.contains(&format!("### {code}\n")), "{code}");
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
+use crate::failure::quota_failure;
 use crate::http::Request;
 use crate::progress::{MILLISECOND, PATIENCE};
 use crate::query::{Query, request_to, url_of};
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::token_request;
 
-use super::calls::throttled;
 use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 
 /// How long a neighbour of a failing slice is.
@@ -54,7 +54,7 @@ impl Machine {
         let (ask, next) = self.next_ask(now);
         let Some(ask) = ask else { return Some(self.finish(next)) };
         if let Some(exhausted) = self.calls.exhausted(now.monotonic) {
-            return Some(self.end_throttled(throttled(exhausted, &self.config), now));
+            return Some(self.end_throttled(quota_failure(exhausted, &self.config), now));
         }
         let ready = self.config.credential.access_token();
         let Some(bearer) = ready.or_else(|| self.tokens.bearer(now)) else {

@@ -2,9 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::config::Config;
-use crate::contract::{Delay, Failure, Fault};
-use crate::failure::see;
 use crate::protocol::Quota;
 
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -40,25 +37,6 @@ impl Calls {
         };
         self.quotas.iter().filter_map(left).max_by_key(|(_, left)| *left)
     }
-}
-
-/// What a poll ends with that has used up a quota.
-pub(super) fn throttled((quota, left): (Quota, u64), config: &Config) -> Failure {
-    let Quota { calls, seconds } = quota;
-    let fault = Fault {
-        code: "quota.used-up".to_owned(),
-        message: format!(
-            "The source has made as many calls of {} as Microsoft allows, {calls} in {seconds} s, and asks again when it may.",
-            config.protocol.title
-        ),
-        hint: Some(see(
-            "Nothing to do: it goes on by itself. A longer `slice`, a shorter `overlap` or a longer `poll_interval` takes \
-             fewer calls.",
-            "quotaused-up",
-        )),
-        ..Fault::default()
-    };
-    Failure::Throttled(Delay { after: Some(left), fault })
 }
 
 #[cfg(test)]
