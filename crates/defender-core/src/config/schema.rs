@@ -2,15 +2,25 @@
 
 use super::duration::Iso;
 use super::members::{APIS, ENDPOINTS, Kind, MAX_LIMIT, MEMBERS, Member, Need, REQUEST};
-use super::{CredentialKind, SCHEMA, SCHEMA_FILE};
+use super::{Cloud, CredentialKind, Region, SCHEMA, SCHEMA_FILE};
 use crate::json::{Node, quote};
-use crate::protocol::{OData, PROTOCOLS};
+use crate::protocol::{OData, PROTOCOLS, Protocol};
 
 const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
-const DOMAIN: &str = "([0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?\\.)+[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*";
-const DURATION: &str = "P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]+)?S)?)?";
-const TIME: &str =
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?";
+const LABEL: &str = "[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?";
+/// Whole numbers and seconds with seven digits that count.
+const DURATION: &str = "P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.,][0-9]{1,7}0*)?S)?)?";
+const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+const CLOCK: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?";
+const ZONE: &str = "[Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]";
+/// Neither empty, nor blank, nor with a control character.
+const TEXT: &str = "[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*";
+/// The same without a blank at either end.
+const TRIMMED: &str = "[^\\s\\x00-\\x1f\\x7f-\\x9f]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f])?";
+const BASE64URL: &str = "[0-9A-Za-z_-]+";
+const GRAPHIC: &str = "[!-~]+";
+/// One character of a path but the slash.
+const OF_PATH: &str = "([0-9A-Za-z._~!$&'()*+,;=:@\\[\\]-]|%[0-9A-Fa-f]{2})";
 
 fn schema() -> String {
     let mut root = vec![
@@ -34,13 +44,12 @@ fn definitions() -> Node {
     let named = |name: &str, keywords: Vec<(&str, Node)>| {
         (name.to_owned(), Node::Object(keywords.into_iter().map(|(word, value)| (word.to_owned(), value)).collect()))
     };
-    let texts = vec![
-        ("type", parse(r#"["string", "array"]"#)),
-        least(),
-        ("items", parse(r#"{"type": "string", "minLength": 1}"#)),
-        ("default", Node::List(Vec::new())),
-    ];
-    Node::Object(vec![named("duration", matching(DURATION)), named("time", matching(TIME)), named("texts", texts)])
+    let text = ("pattern", Node::text(whole(TEXT)));
+    let items = Node::Object([string(), text.clone()].map(|(word, value)| (word.to_owned(), value)).to_vec());
+    let texts =
+        vec![("type", parse(r#"["string", "array"]"#)), text, ("items", items), ("default", Node::List(Vec::new()))];
+    let time = format!(" *{DATE}([Tt ]{CLOCK}({ZONE})?)? *");
+    Node::Object(vec![named("duration", matching(DURATION)), named("time", matching(&time)), named("texts", texts)])
 }
 
 fn object(table: &[Member]) -> Vec<(String, Node)> {
@@ -62,23 +71,26 @@ fn value(member: &Member) -> Vec<(String, Node)> {
     let mut about = member.about.to_owned();
     let defined = |name: &str| vec![("$ref", Node::text(format!("#/$defs/{name}")))];
     let keywords = match &member.kind {
-        Kind::Tenant => matching(&format!("{GUID}|{DOMAIN}")),
+        Kind::Tenant => [matching(&format!("{GUID}|{}", domain())), vec![("maxLength", Node::Whole(253))]].concat(),
         Kind::Guid => matching(GUID),
-        Kind::Secret => vec![string(), least(), ("writeOnly", Node::Bool(true))],
+        Kind::Secret => [matching(&secret(member.name)), vec![("writeOnly", Node::Bool(true))]].concat(),
         Kind::Choice(words) => {
             vec![string(), ("enum", Node::List(words.iter().map(|word| Node::text(*word)).collect()))]
         }
-        Kind::Url => vec![string(), ("format", Node::text("uri")), ("pattern", Node::text("^https?://[^?#@\\s]+$"))],
-        Kind::Location => vec![string(), ("pattern", Node::text("^[^?#@\\s]+$"))],
-        Kind::Audience => vec![string(), least()],
+        Kind::Url => [vec![("format", Node::text("uri"))], matching(&url())].concat(),
+        Kind::Location => matching(&location()),
+        Kind::Audience => {
+            matching(&format!("(?!.*/\\.default$)[^\\s\\x00-\\x1f\\x7f-\\x9f]*://[^\\s\\x00-\\x1f\\x7f-\\x9f]*|{GUID}"))
+        }
         Kind::Start => {
-            vec![("anyOf", parse(r##"[{"const": "now"}, {"$ref": "#/$defs/duration"}, {"$ref": "#/$defs/time"}]"##))]
+            let ago = r##"{"$ref": "#/$defs/duration", "pattern": "[1-9]"}"##;
+            vec![("anyOf", parse(&format!(r##"[{{"const": "now"}}, {ago}, {{"$ref": "#/$defs/time"}}]"##)))]
         }
         Kind::Duration(bounds) => {
             about += &format!(" From {} to {}.", Iso(bounds.least), Iso(bounds.most));
             defined("duration")
         }
-        Kind::Ago => defined("duration"),
+        Kind::Ago => [defined("duration"), vec![("pattern", Node::text("[1-9]"))]].concat(),
         Kind::Time => defined("time"),
         Kind::Limit => vec![
             ("type", Node::text("integer")),
@@ -87,9 +99,8 @@ fn value(member: &Member) -> Vec<(String, Node)> {
         ],
         Kind::Texts => defined("texts"),
         Kind::Words => {
-            let word = Node::Object(vec![("enum".to_owned(), Node::List(words_of(member.name)))]);
-            let list = vec![("type".to_owned(), Node::text("array")), ("items".to_owned(), word.clone())];
-            vec![("anyOf", Node::List(vec![word, Node::Object(list)])), ("default", Node::List(Vec::new()))]
+            let all = PROTOCOLS.iter().filter_map(|protocol| protocol.odata.as_ref());
+            vec![("anyOf", one_or_several(&words_of(member.name, all))), ("default", Node::List(Vec::new()))]
         }
         Kind::Object(_) => Vec::new(),
     };
@@ -111,39 +122,101 @@ fn value(member: &Member) -> Vec<(String, Node)> {
     list
 }
 
-/// Every word that some API knows of a filter.
-fn words_of(filter: &str) -> Vec<Node> {
-    let of = |odata: &OData| match filter {
+/// Every word that one of these knows of a filter.
+fn words_of(filter: &str, of: impl Iterator<Item = &'static OData>) -> Vec<&'static str> {
+    let words = |odata: &'static OData| match filter {
         "severity" => odata.severity,
         "status" => odata.status,
         _ => odata.service_source,
     };
-    let mut words = Vec::new();
-    for (word, _) in PROTOCOLS.iter().filter_map(|protocol| protocol.odata.as_ref()).flat_map(of) {
-        if !words.contains(word) {
-            words.push(*word);
+    let mut all = Vec::new();
+    for (word, _) in of.flat_map(words) {
+        if !all.contains(word) {
+            all.push(*word);
         }
     }
-    words.into_iter().map(Node::text).collect()
+    all
 }
 
-/// What each value of `api` excludes, and the largest page that it knows.
+/// One of these words, or a list of them.
+fn one_or_several(words: &[&'static str]) -> Node {
+    let word = Node::Object(vec![("enum".to_owned(), Node::List(words.iter().copied().map(Node::text).collect()))]);
+    let list = vec![("type".to_owned(), Node::text("array")), ("items".to_owned(), word.clone())];
+    Node::List(vec![word, Node::Object(list)])
+}
+
+/// What each value of `api` excludes, the regions and the words that it knows, and its largest page.
 fn by_api() -> Vec<Node> {
-    let by_api = |api: &&str| {
-        let foreign = MEMBERS.iter().filter(|member| !member.apis.is_empty() && !member.apis.contains(api));
-        let mut properties: Vec<_> = foreign.map(|member| (member.name.to_owned(), Node::Bool(false))).collect();
-        let pages = PROTOCOLS.iter().filter(|protocol| protocol.name == *api).filter_map(|p| p.odata.as_ref());
-        if let Some(most) = pages.map(|odata| odata.page.1).max() {
-            let most = Node::Object(vec![("maximum".to_owned(), Node::Whole(u64::from(most)))]);
-            properties.push(("limit".to_owned(), most));
-            properties.push(("format".to_owned(), parse(r#"{"const": "raw"}"#)));
+    APIS.iter().map(|api| if_api(api, then_of(api))).collect()
+}
+
+fn if_api(api: &str, then: Vec<(String, Node)>) -> Node {
+    Node::Object(vec![
+        ("if".to_owned(), parse(&format!(r#"{{"properties": {{"api": {{"const": "{api}"}}}}}}"#))),
+        ("then".to_owned(), Node::Object(then)),
+    ])
+}
+
+fn then_of(api: &'static str) -> Vec<(String, Node)> {
+    let is_of_api = |member: &&Member| member.apis.is_empty() || member.apis.contains(&api);
+    let foreign = MEMBERS.iter().filter(|member| !is_of_api(member));
+    let mut properties: Vec<_> = foreign.map(|member| (member.name.to_owned(), Node::Bool(false))).collect();
+    let protocols: Vec<_> = PROTOCOLS.into_iter().filter(|protocol| protocol.name == api).collect();
+    let odata = || protocols.iter().filter_map(|protocol| protocol.odata.as_ref());
+    let all = || PROTOCOLS.iter().filter_map(|protocol| protocol.odata.as_ref());
+    for member in MEMBERS.iter().filter(|member| matches!(member.kind, Kind::Words)).filter(is_of_api) {
+        let words = words_of(member.name, odata());
+        if words.len() < words_of(member.name, all()).len() {
+            let known = Node::Object(vec![("anyOf".to_owned(), one_or_several(&words))]);
+            properties.push((member.name.to_owned(), known));
         }
-        Node::Object(vec![
-            ("if".to_owned(), parse(&format!(r#"{{"properties": {{"api": {{"const": "{api}"}}}}}}"#))),
-            ("then".to_owned(), Node::Object(vec![("properties".to_owned(), Node::Object(properties))])),
-        ])
+    }
+    let at_most = |most: u32| Node::Object(vec![("maximum".to_owned(), Node::Whole(u64::from(most)))]);
+    let pages: Vec<_> = odata().map(|odata| odata.page.1).collect();
+    if let Some(most) = pages.iter().max() {
+        properties.push(("limit".to_owned(), at_most(*most)));
+        properties.push(("format".to_owned(), parse(r#"{"const": "raw"}"#)));
+    }
+    let mut then = vec![("properties".to_owned(), Node::Object(properties))];
+    // Which of two protocols it is follows from the endpoint; without one it is the first.
+    if let [first, _] = pages[..] {
+        let limit = vec![("limit".to_owned(), at_most(first))];
+        let without = Node::Object(vec![("properties".to_owned(), Node::Object(limit))]);
+        then.push(("anyOf".to_owned(), Node::List(vec![host_is_named(), without])));
+    }
+    let has_regions = protocols.iter().any(|protocol| protocol.hosts.iter().any(|host| host.region.is_some()));
+    if let [protocol] = protocols[..]
+        && has_regions
+    {
+        then.push(("allOf".to_owned(), Node::List(regions(protocol))));
+    }
+    then
+}
+
+/// The regions that an API has in each cloud, of which the commercial one need not be written.
+fn regions(protocol: &Protocol) -> Vec<Node> {
+    let mut clouds: Vec<(Vec<&str>, Vec<Cloud>)> = Vec::new();
+    for cloud in Cloud::ALL {
+        let served = Region::ALL.into_iter().filter(|region| protocol.host(cloud, Some(*region)).is_some());
+        let served = served.map(Region::name).collect();
+        match clouds.iter_mut().find(|(known, _)| *known == served) {
+            Some((_, alike)) => alike.push(cloud),
+            None => clouds.push((served, vec![cloud])),
+        }
+    }
+    let one_of = |words: Vec<&str>| vec![("enum".to_owned(), Node::List(words.into_iter().map(Node::text).collect()))];
+    let rule = |(served, clouds): (Vec<&str>, Vec<Cloud>)| {
+        let names = one_of(clouds.iter().map(|cloud| cloud.name()).collect());
+        let cloud = vec![("cloud".to_owned(), Node::Object(names))];
+        let mut here = vec![("properties".to_owned(), Node::Object(cloud))];
+        if !clouds.contains(&Cloud::default()) {
+            here.push(("required".to_owned(), parse(r#"["cloud"]"#)));
+        }
+        let known = if served.is_empty() { Node::Bool(false) } else { Node::Object(one_of(served)) };
+        let then = vec![("properties".to_owned(), Node::Object(vec![("region".to_owned(), known)]))];
+        Node::Object(vec![("if".to_owned(), Node::Object(here)), ("then".to_owned(), Node::Object(then))])
     };
-    APIS.iter().map(by_api).collect()
+    clouds.into_iter().map(rule).collect()
 }
 
 /// The example of a member as JSON.
@@ -156,7 +229,51 @@ pub(super) fn example(member: &Member) -> Node {
 }
 
 fn matching(pattern: &str) -> Vec<(&'static str, Node)> {
-    vec![string(), ("pattern", Node::text(format!("^({pattern})$")))]
+    vec![string(), ("pattern", Node::text(whole(pattern)))]
+}
+
+fn whole(pattern: &str) -> String {
+    format!("^({pattern})$")
+}
+
+/// What a credential may hold.
+fn secret(name: &str) -> String {
+    match CredentialKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        Some(CredentialKind::Certificate) => BASE64URL.to_owned(),
+        Some(CredentialKind::FederatedToken | CredentialKind::ClientAssertion) => {
+            format!("{BASE64URL}(\\.{BASE64URL}\\.{BASE64URL})?")
+        }
+        Some(CredentialKind::RefreshToken | CredentialKind::AccessToken) => GRAPHIC.to_owned(),
+        Some(CredentialKind::ClientSecret) | None => TRIMMED.to_owned(),
+    }
+}
+
+/// Several labels, the last of which is no number.
+fn domain() -> String {
+    format!("({LABEL}\\.)+(?![0-9]+$){LABEL}")
+}
+
+/// `https://` to any host, or `http://` to a loopback address, without a path.
+fn origins() -> (String, String) {
+    let any_case = |text: &str| -> String {
+        let pair = |c: char| format!("[{}{c}]", c.to_ascii_uppercase());
+        text.chars().map(|c| if c.is_ascii_lowercase() { pair(c) } else { c.to_string() }).collect()
+    };
+    let host = format!("({LABEL}(\\.{LABEL})*|\\[[0-9A-Fa-f:]+\\])\\.?(:[0-9]+)?");
+    let loopback = format!("({}|127(\\.[0-9]+){{3}}|\\[::1\\])\\.?(:[0-9]+)?", any_case("localhost"));
+    (format!("{}://{host}|{}://{loopback}", any_case("https"), any_case("http")), host)
+}
+
+/// A URL with a path that has more than slashes.
+fn url() -> String {
+    let (origins, _) = origins();
+    format!("(?!.*/\\.\\.?(/|$))({origins})/+{OF_PATH}(/|{OF_PATH})*")
+}
+
+/// A host, an origin or a URL.
+fn location() -> String {
+    let (origins, host) = origins();
+    format!("(?!.*/\\.\\.?(/|$))({origins}|(?!.*://){host})(/(/|{OF_PATH})*)?")
 }
 
 fn parse(text: &str) -> Node {
@@ -165,10 +282,6 @@ fn parse(text: &str) -> Node {
 
 fn string() -> (&'static str, Node) {
     ("type", Node::text("string"))
-}
-
-fn least() -> (&'static str, Node) {
-    ("minLength", Node::Whole(1))
 }
 
 impl Node {
@@ -226,10 +339,14 @@ impl Node {
 fn ways_to_name_the_host() -> Vec<Node> {
     vec![
         parse(r#"{"required": ["region"]}"#),
-        parse(r#"{"required": ["endpoints"], "properties": {"endpoints": {"required": ["api"]}}}"#),
+        host_is_named(),
         parse(r#"{"required": ["cloud"], "properties": {"cloud": {"enum": ["gcc", "gcc-high", "dod"]}}}"#),
         parse(r#"{"properties": {"api": {"enum": ["alerts", "graph", "incidents"]}}}"#),
     ]
+}
+
+fn host_is_named() -> Node {
+    parse(r#"{"required": ["endpoints"], "properties": {"endpoints": {"required": ["api"]}}}"#)
 }
 
 /// One credential, and no second one; or a refresh token, beside one of the application or alone.

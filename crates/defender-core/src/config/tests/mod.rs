@@ -1,8 +1,10 @@
 //! Whole configurations: each rule, and each way to break it.
 
+mod agreement;
 mod apis;
 mod credentials;
 mod endpoints;
+mod validator;
 mod values;
 
 use super::duration::{HOUR, MINUTE};
@@ -41,11 +43,13 @@ fn text(changes: &[(&str, &str)]) -> String {
 
 fn config(changes: &[(&str, &str)]) -> Config {
     let text = text(changes);
+    agreement::check(&text);
     Config::parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:#?}"))
 }
 
 fn problems(changes: &[(&str, &str)]) -> Vec<Diagnostic> {
     let text = text(changes);
+    agreement::check(&text);
     let problems = Config::parse(&text).expect_err(&text);
     assert!(!format!("{problems:?}").contains("ush~Q8"), "a secret is shown: {problems:#?}");
     for problem in &problems {
@@ -263,6 +267,7 @@ fn no_mutation_of_a_configuration_panics_and_each_refusal_says_something() {
             }
         }
         let text: String = text.into_iter().collect();
+        agreement::check(&text);
         if let Err(problems) = Config::parse(&text) {
             assert!(!problems.is_empty(), "{text}");
         }
