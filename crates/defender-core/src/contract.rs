@@ -185,11 +185,17 @@ pub struct Origin {
     pub purpose: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretPlace {
+    FormField(&'static str),
+    Bearer,
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SecretUse {
     pub pointer: &'static str,
     pub origin: u32,
-    pub form_field: &'static str,
+    pub place: SecretPlace,
     pub captures: Vec<&'static str>,
     pub bearer_at: Vec<u32>,
 }

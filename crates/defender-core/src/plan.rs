@@ -6,7 +6,7 @@ use crate::config::{
     Config, CredentialKind, Emit, Endpoint, Filters, Printer, Selection, SingleRequest, Start, is_guid,
     is_known_login_host, is_placeholder,
 };
-use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretUse};
+use crate::contract::{AccessPlan, Diagnostic, Level, Origin, SecretPlace, SecretUse};
 use crate::secret::Secret;
 
 /// An overlap below this is said to be short: detections are seen to be processed minutes after they happened.
@@ -20,8 +20,11 @@ impl Config {
     /// of the notes begin with `plan.`.
     pub fn plan(&self) -> AccessPlan {
         let (mut origins, mut secrets) = (Vec::new(), Vec::new());
-        // An access token needs no token endpoint. The contract cannot say of it that it is a bearer as it is.
-        if self.credential.access_token().is_none() {
+        // An access token is sent as it is, and needs no token endpoint.
+        if self.credential.access_token().is_some() {
+            let (pointer, place) = (CredentialKind::AccessToken.pointer(), SecretPlace::Bearer);
+            secrets.push(SecretUse { pointer, origin: 0, place, captures: Vec::new(), bearer_at: Vec::new() });
+        } else {
             origins.push(origin(&self.token_endpoint, "token"));
         }
         let application = self.credential.application().map(|(kind, _)| kind);
@@ -33,7 +36,8 @@ impl Config {
                 CredentialKind::RefreshToken => vec!["access_token", "refresh_token"],
                 _ => vec!["access_token"],
             };
-            secrets.push(SecretUse { pointer: kind.pointer(), origin: 0, form_field, captures, bearer_at: vec![1] });
+            let (pointer, place) = (kind.pointer(), SecretPlace::FormField(form_field));
+            secrets.push(SecretUse { pointer, origin: 0, place, captures, bearer_at: vec![1] });
         }
         origins.push(origin(&self.api_endpoint, "api"));
         AccessPlan {
@@ -117,7 +121,7 @@ impl Config {
         // Those of Microsoft have dots.
         let is_literal = |token: &Secret| !is_placeholder(token.expose());
         add(self.credential.refresh_token().is_some_and(is_literal), &REFRESH_TOKEN, "");
-        add(kind == CredentialKind::AccessToken, &ACCESS_TOKEN, "");
+        add(self.credential.access_token().is_some_and(is_literal), &ACCESS_TOKEN, "");
         add(self.client_id == self.tenant_id, &CLIENT_IS_TENANT, "");
         let (token, api) = (&self.token_endpoint.host, &self.api_endpoint.host);
         add(kind != CredentialKind::AccessToken && !is_known_login_host(token), &TOKEN_HOST, token);
@@ -181,8 +185,9 @@ static ACCESS_TOKEN: Note = Note {
     level: Level::Warning,
     code: "plan.access-token",
     pointer: "/access_token",
-    message: "`access_token` is not renewed: the source ends when it expires, after about an hour.",
-    hint: "Use another credential for a source that runs on.",
+    message: "`access_token` is written out, so that it is not renewed: the source ends when it expires, after about an hour.",
+    hint: "Let the host renew it: with source-host, access_token = { managed_identity = {} } or { file = \"PATH\" } under \
+        [source.secrets]; or use another credential.",
 };
 
 static REFRESH_TOKEN: Note = Note {
@@ -338,7 +343,8 @@ mod tests {
         ];
         assert_eq!(origins, expected);
         let secret = &plan.secrets[0];
-        assert_eq!((secret.pointer, secret.origin, secret.form_field), ("/client_secret", 0, "client_secret"));
+        let place = SecretPlace::FormField("client_secret");
+        assert_eq!((secret.pointer, secret.origin, secret.place), ("/client_secret", 0, place));
         assert_eq!((&secret.captures[..], &secret.bearer_at[..]), (&["access_token"][..], &[1][..]));
         assert_eq!(plan.identity, "microsoft-defender/siem/contoso.example");
         assert!(plan.accepts.is_empty());
@@ -349,12 +355,15 @@ mod tests {
         for kind in [CredentialKind::Certificate, CredentialKind::FederatedToken, CredentialKind::ClientAssertion] {
             let (_, plan) = planned(&format!(r#""{}": "placeholder", "region": "eu""#, kind.name()));
             let secret = &plan.secrets[0];
-            assert_eq!((secret.pointer, secret.origin, secret.form_field), (kind.pointer(), 0, "client_assertion"));
+            let place = SecretPlace::FormField("client_assertion");
+            assert_eq!((secret.pointer, secret.origin, secret.place), (kind.pointer(), 0, place));
             assert_eq!((&secret.captures[..], &secret.bearer_at[..]), (&["access_token"][..], &[1][..]));
         }
         let (_, plan) =
             planned(r#""access_token": "a.b.c", "region": "eu", "endpoints": {"token": "https://a.example/t"}"#);
-        assert!(plan.secrets.is_empty());
+        let uses: Vec<_> = plan.secrets.iter().map(|secret| (secret.pointer, secret.origin, secret.place)).collect();
+        assert_eq!(uses, [("/access_token", 0, SecretPlace::Bearer)]);
+        assert!(plan.secrets[0].captures.is_empty() && plan.secrets[0].bearer_at.is_empty());
         assert_eq!(plan.origins.iter().map(|origin| origin.purpose).collect::<Vec<_>>(), ["api"]);
         assert!(plan.notes.iter().all(|note| note.code != "plan.token-host"), "{:?}", plan.notes);
     }
@@ -362,11 +371,13 @@ mod tests {
     #[test]
     fn a_refresh_token_is_captured_anew_and_what_proves_the_application_goes_with_it() {
         let (_, plan) = planned(r#""refresh_token": "placeholder-1", "region": "eu""#);
-        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.form_field, &secret.captures[..])).collect();
-        assert_eq!(fields, [("refresh_token", &["access_token", "refresh_token"][..])]);
+        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.place, &secret.captures[..])).collect();
+        let refresh_token = SecretPlace::FormField("refresh_token");
+        assert_eq!(fields, [(refresh_token, &["access_token", "refresh_token"][..])]);
         let (_, plan) = planned(r#""refresh_token": "0.A-literal", "certificate": "placeholder-2", "region": "eu""#);
-        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.pointer, secret.form_field)).collect();
-        assert_eq!(fields, [("/certificate", "client_assertion"), ("/refresh_token", "refresh_token")]);
+        let fields: Vec<_> = plan.secrets.iter().map(|secret| (secret.pointer, secret.place)).collect();
+        let client_assertion = SecretPlace::FormField("client_assertion");
+        assert_eq!(fields, [("/certificate", client_assertion), ("/refresh_token", refresh_token)]);
         assert!(plan.notes.iter().any(|note| note.code == "plan.refresh-token"), "{:?}", plan.notes);
     }
 

@@ -139,7 +139,10 @@ pub(crate) fn plan(plan: core::AccessPlan) -> wit::AccessPlan {
     let secret = |secret: core::SecretUse| wit::SecretUse {
         pointer: secret.pointer.to_owned(),
         origin: secret.origin,
-        form_field: secret.form_field.to_owned(),
+        place: match secret.place {
+            core::SecretPlace::FormField(name) => wit::SecretPlace::FormField(name.to_owned()),
+            core::SecretPlace::Bearer => wit::SecretPlace::Bearer,
+        },
         captures: secret.captures.into_iter().map(str::to_owned).collect(),
         bearer_at: secret.bearer_at,
     };

@@ -15,7 +15,7 @@ wasmtime::component::bindgen!({
 
 pub use exports::pipeline::source::source::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Gap, GapCause, Instant, Level,
-    NextPoll, Origin as PlannedOrigin, Payload, Position, SecretUse,
+    NextPoll, Origin as PlannedOrigin, Payload, Position, SecretPlace, SecretUse,
 };
 
 impl Payload {

@@ -130,11 +130,11 @@ impl Hooks {
         let host = request.uri().host().map(str::to_owned);
         let refused = |refusal| self.refuse(host.as_deref(), refusal);
         let mut request = request;
-        // Once more where a secret was refused that has another value, of which each has two at most.
-        for _ in 0..=MOST_REPETITIONS {
+        // Once more where a secret was refused that has another value.
+        for left in (0..=MOST_REPETITIONS).rev() {
             let (filled, mut sent) = vault.fill(request).await.map_err(refused)?;
             let (response, done) = self.transmit(filled, timeouts).await?;
-            request = match vault.receive(response, &mut sent).await.map_err(refused)? {
+            request = match vault.receive(response, &mut sent, left > 0).await.map_err(refused)? {
                 Received::Answer(response) => return Ok((response, done)),
                 Received::Again(request) => request,
             };

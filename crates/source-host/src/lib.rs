@@ -49,7 +49,7 @@ mod turns;
 
 pub use bindings::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Gap, GapCause, Instant, Level,
-    NextPoll, Payload, PlannedOrigin, Position, SecretUse,
+    NextPoll, Payload, PlannedOrigin, Position, SecretPlace, SecretUse,
 };
 pub use checkpoint::{CheckpointStore, MemoryStore, StateError, Stored};
 pub use cli::{ConfigError, ConfiguredSource, configured, main as command};

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
 use scenario::{Budget, CreateError, Faults, Interaction, Outcome, Position, Scenario, Settings, Until, create};
-use source_host::{CallError, ConfiguredSource, Source, SourceParts};
+use source_host::{CallError, ConfiguredSource, SecretPlace, Source, SourceParts};
 use tokio::sync::watch;
 
 use crate::clock::VirtualClock;
@@ -276,7 +276,10 @@ fn raw_config(source: &ConfiguredSource) -> Result<RawConfig, RecordError> {
 /// What the plan says of secrets is said of the recording: the fields that they go into, and what they are exchanged for.
 fn with_plan(source: &ConfiguredSource, mut redaction: Redaction) -> Redaction {
     for planned in &source.plan.secrets {
-        redaction.names.push(planned.form_field.clone());
+        // A bearer token is found by the header that holds it.
+        if let SecretPlace::FormField(name) = &planned.place {
+            redaction.names.push(name.clone());
+        }
         redaction.names.extend(planned.captures.iter().cloned());
     }
     redaction

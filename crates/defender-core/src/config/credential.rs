@@ -28,7 +28,7 @@ pub enum CredentialKind {
     ClientAssertion,
     /// `refresh_token`: of a user who logged in, replaced by the service with each use.
     RefreshToken,
-    /// `access_token`: sent as it is, and never renewed.
+    /// `access_token`: sent as it is, and renewed by nobody but the host.
     AccessToken,
 }
 
@@ -95,7 +95,7 @@ impl CredentialKind {
                 "Log in again (`source-host login`). An application that is no public client needs a credential of its own \
                  beside `refresh_token`."
             }
-            Self::AccessToken => "Get a new token and put it into `access_token`.",
+            Self::AccessToken => "Get a token for this audience and put it where `access_token` comes from.",
         }
     }
 

@@ -162,7 +162,7 @@ pub(super) static MEMBERS: &[Member] = &[
         "access_token",
         Kind::Secret,
         Need::Optional,
-        "An access token for the API. None is asked for then, and the source ends when this one is refused.",
+        "An access token for the API, sent as it is: no other is asked for. One that is written out ends the source when it expires.",
     )
     .example("header.claims.signature"),
     member(

@@ -344,7 +344,7 @@ impl Machine {
         let Some(bearer) = bearer else { return };
         let Some(claims) = Claims::read(bearer) else {
             let message =
-                "the token is opaque: only the service can read whom it is for and what it permits".to_owned();
+                "the token is opaque, or the host keeps it: only the service can read whom it is for and what it permits".to_owned();
             return self.poll.note(Level::Note, "claims.opaque", message, None);
         };
         self.poll.note(Level::Note, "claims.token", claims.sentence(now), None);

@@ -42,8 +42,10 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
                 }
             }
             Ok(Err(failure)) => {
-                let mut report = Report::from(RunError::from(failure));
-                for denial in opened.source.denials().into_iter().chain(opened.source.missing_secret()) {
+                // What a component makes of a secret that is not there leads nowhere.
+                let missing = opened.source.missing_secret();
+                let mut report = Report::from(missing.map_or_else(|| RunError::from(failure), RunError::Secret));
+                for denial in opened.source.denials() {
                     report = report.because(denial);
                 }
                 problems.push(report.of(name));

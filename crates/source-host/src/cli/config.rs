@@ -86,6 +86,11 @@ pub(crate) enum EntryFrom {
     Spared(SecretFrom, SecretFrom),
     /// The service replaces it with each use, and this file holds the newest.
     Rotating(PathBuf),
+    /// The platform hands out its tokens, for the resource or for what the plan says.
+    ManagedIdentity {
+        client_id: Option<String>,
+        resource: Option<String>,
+    },
     /// Assertions are signed with the key of a certificate, which stands in a file of its own or beside it.
     Certificate {
         pem: PathBuf,
@@ -161,12 +166,20 @@ struct RawSource {
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
-    /// The five are for members of a configuration only.
+    /// The six are for members of a configuration only.
     spare: Option<Box<RawSecret>>,
     keep: Option<PathBuf>,
     pem: Option<PathBuf>,
     key: Option<PathBuf>,
+    managed_identity: Option<RawIdentity>,
     expose: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    client_id: Option<Spanned<String>>,
+    resource: Option<String>,
 }
 
 impl Config {

@@ -101,8 +101,8 @@ pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSou
             // Of two, the form of a request shows one, in a field that is known to hold it.
             EntryFrom::Kept(from) | EntryFrom::Spared(from, _) => read(member, from),
             EntryFrom::Rotating(path) => Rotating::new(member, path, &table.name).read(),
-            // The key never leaves the signer.
-            EntryFrom::Certificate { .. } => continue,
+            // The key never leaves the signer, and a token is asked for when it is sent.
+            EntryFrom::Certificate { .. } | EntryFrom::ManagedIdentity { .. } => continue,
         };
         let value = value.map_err(|denial| Report::from(denial).of(&table.name))?;
         secrets.push((pointer(member), SecretValue::new(value)));

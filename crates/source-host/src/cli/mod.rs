@@ -9,6 +9,7 @@ mod duration;
 mod lineage;
 mod listen;
 mod login;
+mod managed_identity;
 mod open;
 mod output;
 mod plan;

@@ -12,7 +12,7 @@ use source_host::{
 
 use super::config::{Config, ProxyFrom, SourceTable};
 use super::report::Report;
-use super::secrets::{self, config_with_secrets};
+use super::secrets::{self, WithSecrets, config_with_secrets};
 
 /// The component that is used where none is named.
 const BUILT_IN: &str = "defender_source.wasm";
@@ -101,9 +101,12 @@ pub(super) async fn review(
 ) -> Result<Reviewed, Report> {
     let of = |report: Report| report.of(&table.name);
     let component = components.load(table.component.as_deref()).map_err(of)?;
-    let (json, secrets) = config_with_secrets(table)?;
+    let WithSecrets { json, secrets, identities } = config_with_secrets(table)?;
     let reviewed = Source::review(&component, &json, &grants(table), &config.host.limits).await;
     let (plan, policy) = reviewed.map_err(|error| of(about_placeholder(error, &secrets)))?;
+    for identity in identities {
+        identity.planned(&plan).map_err(of)?;
+    }
     let vault = secrets.planned(&plan, &policy).map_err(|error| of(OpenError::from(error).into()))?;
     Ok(Reviewed { component, json, plan, policy, vault })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use source_host::{AccessPlan, Level, Refused, Source};
+use source_host::{AccessPlan, Level, Refused, SecretPlace, Source};
 
 use super::config::{Config, SourceTable};
 use super::open::{Components, grants};
@@ -57,7 +57,14 @@ fn document(table: &SourceTable, plan: &AccessPlan, refused: Option<&Refused>) -
     let secrets: Vec<Value> = plan
         .secrets
         .iter()
-        .map(|secret| json!({ "pointer": secret.pointer, "sent_to": secret.origin, "form_field": secret.form_field }))
+        .map(|secret| match &secret.place {
+            SecretPlace::FormField(name) => {
+                json!({ "pointer": secret.pointer, "sent_to": secret.origin, "form_field": name })
+            }
+            SecretPlace::Bearer => {
+                json!({ "pointer": secret.pointer, "sent_to": secret.origin, "header": "Authorization: Bearer" })
+            }
+        })
         .collect();
     let notes: Vec<Value> = plan
         .notes

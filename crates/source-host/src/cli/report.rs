@@ -13,6 +13,9 @@ use source_host::{
 
 use super::terminal::Stderr;
 
+/// So much of what a server says is shown, in characters.
+const LONGEST_REASON: usize = 300;
+
 /// An error as a person sees it, with the exit status that it makes.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
@@ -135,6 +138,12 @@ impl Display for Report {
         }
         Ok(())
     }
+}
+
+/// What a server says, short and on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
+    line.trim().to_owned()
 }
 
 /// A diagnostic in one line.

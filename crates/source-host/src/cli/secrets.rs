@@ -4,17 +4,24 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use serde_json::{Map, Value};
-use source_host::{Denial, SecretSource, SecretValue, Secrets};
+use source_host::{AccessPlan, Clock as _, Denial, SecretSource, SecretValue, Secrets, SystemClock};
 
 use super::certificate::Certificate;
 use super::config::{EntryFrom, SecretEntry, SecretFrom, SourceTable};
+use super::managed_identity::ManagedIdentity;
 use super::report::Report;
 use super::rotating::Rotating;
-use super::spared::Spared;
+use super::spared::{Spared, fingerprint};
+use crate::secrets::expiry;
+
+/// So near its end a token may be refused because of that: clocks differ.
+const SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// Secrets are short; a larger file is another one.
 const LONGEST: usize = 64 << 10;
@@ -33,9 +40,20 @@ pub(crate) fn config_without_secrets(source: &SourceTable) -> String {
     Value::Object(members).to_string()
 }
 
-/// The JSON text that a component gets to run, and the secrets that stand behind its placeholders. Each is read once, so
-/// that a missing one is told at the start.
-pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secrets), Report> {
+/// What a component gets to run.
+pub(crate) struct WithSecrets {
+    /// The JSON text of its configuration.
+    pub(crate) json: String,
+    /// What stands behind its placeholders.
+    pub(crate) secrets: Secrets,
+    /// Those of them that have to know what is planned.
+    pub(crate) identities: Vec<Arc<ManagedIdentity>>,
+}
+
+/// The configuration that a component gets to run, and its secrets. Each that is on this machine is read once, so that a
+/// missing one is told at the start.
+pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, Report> {
+    let mut identities = Vec::new();
     let mut members = members(source);
     let mut secrets =
         Secrets::new().map_err(|error| Report::failed("no placeholder can be made for the secrets").because(error))?;
@@ -53,6 +71,13 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
                 let rotating = Rotating::new(member, path, &source.name);
                 rotating.read().map_err(|denial| Report::from(denial).of(&source.name))?;
                 members.insert(member.clone(), Value::String(secrets.hold(pointer(member), Arc::new(rotating))));
+                continue;
+            }
+            EntryFrom::ManagedIdentity { client_id, resource } => {
+                let identity = identity(member, client_id.as_deref(), resource.as_deref(), source)?;
+                let held = secrets.hold(pointer(member), Arc::<ManagedIdentity>::clone(&identity));
+                members.insert(member.clone(), Value::String(held));
+                identities.push(identity);
                 continue;
             }
             EntryFrom::Certificate { pem, key } => {
@@ -73,12 +98,25 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<(String, Secre
         let shown = secrets.hold(pointer(&member), Arc::new(signs));
         members.insert(member, Value::String(shown));
     }
-    Ok((Value::Object(members).to_string(), secrets))
+    Ok(WithSecrets { json: Value::Object(members).to_string(), secrets, identities })
+}
+
+fn identity(
+    member: &str,
+    client_id: Option<&str>,
+    resource: Option<&str>,
+    source: &SourceTable,
+) -> Result<Arc<ManagedIdentity>, Report> {
+    ManagedIdentity::new(member, client_id, resource, &source.name).map_err(|report| report.of(&source.name))
 }
 
 /// What stands at this pointer of the configuration, whether it is written out or kept elsewhere; none where there is
 /// nothing.
-pub(super) fn source_of(source: &SourceTable, at: &str) -> Result<Option<Arc<dyn SecretSource>>, Report> {
+pub(super) fn source_of(
+    source: &SourceTable,
+    plan: &AccessPlan,
+    at: &str,
+) -> Result<Option<Arc<dyn SecretSource>>, Report> {
     let mut written = members(source);
     for (member, entry) in &source.secrets {
         // Who signs may come from an exposed member.
@@ -99,6 +137,11 @@ pub(super) fn source_of(source: &SourceTable, at: &str) -> Result<Option<Arc<dyn
         }
         Some((member, entry)) if let EntryFrom::Spared(first, spare) = &entry.from => {
             Ok(Some(Arc::new(Spared::new(member, first, spare, &source.name))))
+        }
+        Some((member, entry)) if let EntryFrom::ManagedIdentity { client_id, resource } = &entry.from => {
+            let identity = identity(member, client_id.as_deref(), resource.as_deref(), source)?;
+            identity.planned(plan)?;
+            Ok(Some(identity))
         }
         _ => {
             let literal = Value::Object(written).pointer(at).and_then(Value::as_str).map(SecretValue::new);
@@ -128,18 +171,51 @@ fn members(source: &SourceTable) -> Map<String, Value> {
 /// A secret where it is kept, and its value now, so that a missing one is told at the start.
 pub(crate) fn kept(member: &str, from: &SecretFrom) -> Result<(Arc<dyn SecretSource>, String), Denial> {
     let value = read(member, from)?;
-    Ok((Arc::new(Kept { member: member.to_owned(), from: from.clone() }), value))
+    Ok((Arc::new(Kept::new(member, from)), value))
 }
 
 /// A secret where it is kept, read anew each time.
 struct Kept {
     member: String,
     from: SecretFrom,
+    /// The digest of a token that ran out and was refused, until another stands there.
+    ended: Mutex<Option<[u8; 32]>>,
 }
 
 #[async_trait]
 impl SecretSource for Kept {
     async fn value(&self, _: &http::Uri) -> Result<SecretValue, Denial> {
+        let value = self.now().await?;
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ended == Some(fingerprint(&value)) {
+            return Err(self.has_ended(&value));
+        }
+        *ended = None;
+        Ok(SecretValue::new(value))
+    }
+
+    async fn refused(&self, sent: &SecretValue) -> bool {
+        // An environment does not change.
+        let SecretFrom::File(_) = self.from else { return false };
+        let Ok(now) = self.now().await else { return true };
+        if now != sent.expose() {
+            return true;
+        }
+        // Whoever writes the next token into the file is late, which says nothing against that one.
+        let is_over = expiry(&now).is_some_and(|end| end < SystemClock::default().wall() + SKEW);
+        if is_over {
+            *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint(&now));
+        }
+        is_over
+    }
+}
+
+impl Kept {
+    fn new(member: &str, from: &SecretFrom) -> Self {
+        Self { member: member.to_owned(), from: from.clone(), ended: Mutex::default() }
+    }
+
+    async fn now(&self) -> Result<String, Denial> {
         let (member, from) = (self.member.clone(), self.from.clone());
         // The disk may take its time.
         let read = tokio::task::spawn_blocking(move || read(&member, &from)).await;
@@ -147,7 +223,19 @@ impl SecretSource for Kept {
             reason: format!("the secret `{}` cannot be read: {error}", self.member),
             hint: None,
         })?
-        .map(SecretValue::new)
+    }
+
+    fn has_ended(&self, token: &str) -> Denial {
+        let end = expiry(token).and_then(|end| i64::try_from(end.as_secs()).ok());
+        let end =
+            end.and_then(|end| DateTime::from_timestamp(end, 0)).map(|end| end.format(" at %Y-%m-%d %H:%M:%S UTC"));
+        let end = end.map(|end| end.to_string()).unwrap_or_default();
+        Denial {
+            reason: format!("the token `{}` ended{end}, and no other is in its place", self.member),
+            hint: Some(
+                "let whatever writes that file put the next one there before, or set this machine's clock".to_owned(),
+            ),
+        }
     }
 }
 
@@ -248,9 +336,9 @@ mod tests {
         let path = folder.path().join("secret");
         std::fs::write(&path, "p+/=&% ü\n").unwrap();
         let config = |exposed| {
-            let (json, secrets) = config_with_secrets(&source(SecretFrom::File(path.clone()), exposed)).unwrap();
-            let config: Value = serde_json::from_str(&json).unwrap();
-            (config, secrets.holds("/client_secret"))
+            let made = config_with_secrets(&source(SecretFrom::File(path.clone()), exposed)).unwrap();
+            let config: Value = serde_json::from_str(&made.json).unwrap();
+            (config, made.secrets.holds("/client_secret"))
         };
         let expected = serde_json::json!({
             "api": "siem", "start": "2026-11-23T00:00:00Z", "limit": 5, "groups": ["x"], "client_secret": "p+/=&% ü",
@@ -264,7 +352,7 @@ mod tests {
     async fn a_secret_that_was_replaced_is_used_the_next_time_and_one_that_is_gone_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let kept = Kept { member: "s".to_owned(), from: SecretFrom::File(path.clone()) };
+        let kept = Kept::new("s", &SecretFrom::File(path.clone()));
         for value in ["first", "second"] {
             std::fs::write(&path, value).unwrap();
             assert_eq!(kept.value(&"https://a.example/".parse().unwrap()).await, Ok(SecretValue::new(value)));
@@ -283,7 +371,10 @@ mod tests {
     fn a_missing_or_empty_secret_is_named_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let read = |from| config_with_secrets(&source(from, false)).unwrap_err().to_string();
+        let read = |from| match config_with_secrets(&source(from, false)) {
+            Ok(_) => panic!("it was taken"),
+            Err(report) => report.to_string(),
+        };
         assert!(read(SecretFrom::Env("NO_SUCH_VARIABLE_HERE".to_owned())).contains("NO_SUCH_VARIABLE_HERE is not set"));
         assert!(read(SecretFrom::File(path.clone())).contains("cannot be read from"));
         std::fs::write(&path, "\n").unwrap();

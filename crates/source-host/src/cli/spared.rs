@@ -86,7 +86,8 @@ impl Spared {
     }
 }
 
-fn fingerprint(secret: &str) -> [u8; 32] {
+/// What is kept of a secret to tell whether another one is in its place.
+pub(super) fn fingerprint(secret: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     bytes

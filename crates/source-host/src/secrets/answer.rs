@@ -42,7 +42,9 @@ pub(crate) struct Sent {
     pub(super) bearer_at: Vec<Origin>,
     /// Tokens that went out as `Authorization`.
     pub(super) tokens: Vec<SecretValue>,
-    /// The request as the component made it, where a secret was filled in.
+    /// Those of them that are secrets of the configuration, with where they come from.
+    pub(super) bearers: Vec<(Arc<dyn SecretSource>, SecretValue)>,
+    /// The request as the component made it, where a secret or a token was filled in.
     pub(super) as_made: Option<(Parts, Bytes)>,
 }
 
@@ -73,15 +75,30 @@ impl Sent {
 
 impl Vault {
     /// The answer as the component gets it: tokens are swapped for placeholders, and what was sent and comes back is
-    /// taken out. What the service issued in place of a secret is stored before. Where one was refused that has a spare one,
-    /// the component gets none of that answer.
-    pub(crate) async fn receive(&self, response: Response<WasiBody>, sent: &mut Sent) -> Result<Received, Refusal> {
+    /// taken out. What the service issued in place of a secret is stored before. Where one was refused that has another
+    /// value, and the request may be repeated, the component gets none of that answer.
+    pub(crate) async fn receive(
+        &self,
+        response: Response<WasiBody>,
+        sent: &mut Sent,
+        may_repeat: bool,
+    ) -> Result<Received, Refusal> {
         let (mut head, mut body) = response.into_parts();
+        let bearers = sent.bearers.iter().map(|(source, value)| (source, value));
+        if may_repeat
+            && head.status == StatusCode::UNAUTHORIZED
+            && has_another(bearers).await
+            && let Some((head, body)) = sent.as_made.take()
+        {
+            return Ok(Received::Again(Request::from_parts(head, whole_body(body))));
+        }
         if !sent.secrets.is_empty() {
             let too_large = Error::HttpResponseBodySize(Some(LARGEST_ANSWER as u64));
             let document = whole(body, LARGEST_ANSWER, too_large).await.map_err(Refusal::Failed)?;
-            if refuses_client(head.status, &document)
-                && has_another(sent).await
+            let filled = sent.secrets.iter().map(|filled| (&filled.source, &filled.value));
+            if may_repeat
+                && refuses_client(head.status, &document)
+                && has_another(filled).await
                 && let Some((head, body)) = sent.as_made.take()
             {
                 return Ok(Received::Again(Request::from_parts(head, whole_body(body))));
@@ -193,10 +210,10 @@ fn refuses_client(status: StatusCode, document: &[u8]) -> bool {
 }
 
 /// Tells each secret that it was refused, and whether any of them has another value.
-async fn has_another(sent: &Sent) -> bool {
+async fn has_another(sent: impl Iterator<Item = (&Arc<dyn SecretSource>, &SecretValue)>) -> bool {
     let mut has_another = false;
-    for filled in &sent.secrets {
-        has_another |= filled.source.refused(&filled.value).await;
+    for (source, value) in sent {
+        has_another |= source.refused(value).await;
     }
     has_another
 }

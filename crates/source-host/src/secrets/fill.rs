@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, RANGE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body::Body as _;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::SecretValue;
 use super::answer::{Filled, Sent};
 use super::form;
 use super::token::Found;
-use super::vault::{Use, Vault};
+use super::vault::{Secret, Use, Vault};
+use crate::bindings::SecretPlace;
 use crate::body::whole;
 use crate::origin::Origin;
 use crate::policy::Denial;
@@ -44,66 +46,68 @@ impl Vault {
         if self.mint.is_in(head.uri.to_string()) || self.mint.is_in(head.method.as_str()) {
             return Err(self.misplaced("the URL", &origin));
         }
-        self.fill_headers(&mut head.headers, &origin, &mut sent)?;
-        let body = if body.is_end_stream() {
-            body
-        } else {
-            let too_large = Error::HttpRequestBodySize(Some(LARGEST_REQUEST as u64));
-            let bytes = whole(body, LARGEST_REQUEST, too_large).await.map_err(Refusal::Failed)?;
-            let bytes = if self.mint.is_in(&bytes) {
-                if head.method != Method::POST || !form::is_form(&head.headers) {
-                    return Err(self.misplaced("the body, which is no posted form,", &origin));
-                }
-                let filled = self.fill_form(&bytes, &origin, &head.uri, &mut sent).await?;
-                sent.as_made = Some((head.clone(), bytes.into()));
-                filled
-            } else {
-                bytes
-            };
-            // A request without a body says nothing of its length.
-            if !bytes.is_empty() {
-                head.headers.remove(TRANSFER_ENCODING);
-                head.headers.insert(CONTENT_LENGTH, bytes.len().into());
+        let as_made = head.clone();
+        self.fill_headers(&mut head, &origin, &mut sent).await?;
+        let too_large = Error::HttpRequestBodySize(Some(LARGEST_REQUEST as u64));
+        let bytes: Bytes = whole(body, LARGEST_REQUEST, too_large).await.map_err(Refusal::Failed)?.into();
+        let filled = if self.mint.is_in(&bytes) {
+            if head.method != Method::POST || !form::is_form(&head.headers) {
+                return Err(self.misplaced("the body, which is no posted form,", &origin));
             }
-            whole_body(bytes.into())
+            self.fill_form(&bytes, &origin, &head.uri, &mut sent).await?.into()
+        } else {
+            bytes.clone()
         };
+        // A request without a body says nothing of its length.
+        if !filled.is_empty() {
+            head.headers.remove(TRANSFER_ENCODING);
+            head.headers.insert(CONTENT_LENGTH, filled.len().into());
+        }
         if sent.is_secret() {
+            sent.as_made = Some((as_made, bytes));
             // In another coding, or in pieces, what comes back could not be looked through.
             head.headers.remove(ACCEPT_ENCODING);
             head.headers.remove(RANGE);
         }
-        Ok((Request::from_parts(head, body), sent))
+        Ok((Request::from_parts(head, whole_body(filled)), sent))
     }
 
-    fn fill_headers(&self, headers: &mut HeaderMap, origin: &Origin, sent: &mut Sent) -> Result<(), Refusal> {
-        for (name, value) in headers {
+    async fn fill_headers(&self, head: &mut Parts, origin: &Origin, sent: &mut Sent) -> Result<(), Refusal> {
+        for (name, value) in &mut head.headers {
             if self.mint.is_in(name.as_str()) || (self.mint.is_in(value.as_bytes()) && name != AUTHORIZATION) {
                 return Err(self.misplaced(&format!("the header `{name}`"), origin));
             }
             if !self.mint.is_in(value.as_bytes()) {
                 continue;
             }
+            let misplaced = || self.misplaced("the header `authorization`", origin);
             let credential = value.to_str().ok().and_then(|value| value.split_once(' '));
             let bearer = credential.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
-            let Some((_, shown)) = bearer else { return Err(self.misplaced("the header `authorization`", origin)) };
-            match self.tokens().find(shown, origin) {
-                Found::Real(token) => {
-                    let mut filled = HeaderValue::try_from(format!("Bearer {}", token.expose()))
-                        .map_err(|_| self.misplaced("the header `authorization`", origin))?;
-                    filled.set_sensitive(true);
-                    *value = filled;
-                    sent.tokens.push(token);
-                }
-                Found::Elsewhere => return Err(self.misplaced("the header `authorization`", origin)),
-                Found::Unknown => {
-                    let reason =
-                        format!("the token in a request to {origin} is none that this host handed out or still has");
-                    let hint = "a component asks for another token where it has none that is good".to_owned();
-                    return Err(Refusal::Denied(Denial { reason, hint: Some(hint) }));
-                }
-            }
+            let (_, shown) = bearer.ok_or_else(misplaced)?;
+            let token = match self.secrets.iter().find(|secret| secret.placeholder == shown) {
+                Some(secret) => secret.as_bearer(origin, &head.uri, sent).await?.ok_or_else(misplaced)?,
+                None => self.token(shown, origin)?,
+            };
+            let mut filled = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| misplaced())?;
+            filled.set_sensitive(true);
+            *value = filled;
+            sent.tokens.push(token);
         }
         Ok(())
+    }
+
+    /// The token that this stands for.
+    fn token(&self, shown: &str, origin: &Origin) -> Result<SecretValue, Refusal> {
+        match self.tokens().find(shown, origin) {
+            Found::Real(token) => Ok(token),
+            Found::Elsewhere => Err(self.misplaced("the header `authorization`", origin)),
+            Found::Unknown => {
+                let reason =
+                    format!("the token in a request to {origin} is none that this host handed out or still has");
+                let hint = "a component asks for another token where it has none that is good".to_owned();
+                Err(Refusal::Denied(Denial { reason, hint: Some(hint) }))
+            }
+        }
     }
 
     async fn fill_form(&self, body: &[u8], origin: &Origin, url: &Uri, sent: &mut Sent) -> Result<Vec<u8>, Refusal> {
@@ -120,13 +124,13 @@ impl Vault {
             let place = || self.misplaced(&format!("the form field {name:?}"), origin);
             let secret =
                 self.secrets.iter().find(|secret| secret.placeholder.as_bytes() == field.value).ok_or_else(place)?;
-            let fits = |planned: &&Use| planned.origin == *origin && planned.form_field == field.name;
-            let planned = secret.uses.iter().find(fits).ok_or_else(place)?;
+            let is_field = |place: &SecretPlace| matches!(place, SecretPlace::FormField(name) if *name == field.name);
+            let planned = secret.planned_at(origin, is_field).ok_or_else(place)?;
             let value = secret.source.value(url).await.map_err(Refusal::Missing)?;
             filled.extend_from_slice(&field.with(value.expose()));
             sent.secrets.push(Filled {
                 placeholder: secret.placeholder.clone(),
-                form_field: planned.form_field.clone(),
+                form_field: field.name.clone(),
                 value,
                 source: Arc::clone(&secret.source),
             });
@@ -141,10 +145,14 @@ impl Vault {
             format!("the placeholder of a secret stands in {place} of a request to {origin}, where none is filled in");
         let mut planned = String::new();
         for secret in &self.secrets {
-            for Use { origin, form_field, bearer_at, .. } in &secret.uses {
+            for Use { origin, place, bearer_at, .. } in &secret.uses {
                 let separator = if planned.is_empty() { "" } else { ", " };
+                let place = match place {
+                    SecretPlace::FormField(name) => format!("in the form field `{name}`"),
+                    SecretPlace::Bearer => "as `Authorization: Bearer`".to_owned(),
+                };
                 // A `String` takes everything.
-                let _ = write!(planned, "{separator}`{}` in the form field `{form_field}` to {origin}", secret.pointer);
+                let _ = write!(planned, "{separator}`{}` {place} to {origin}", secret.pointer);
                 for origin in bearer_at {
                     let _ = write!(planned, ", and its token as `Authorization: Bearer` to {origin}");
                 }
@@ -157,6 +165,23 @@ impl Vault {
 
 pub(super) fn whole_body(bytes: Bytes) -> WasiBody {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Secret {
+    /// Its value for the header `Authorization` of a request; none where the plan does not send it so.
+    async fn as_bearer(&self, origin: &Origin, url: &Uri, sent: &mut Sent) -> Result<Option<SecretValue>, Refusal> {
+        if self.planned_at(origin, |place| matches!(place, SecretPlace::Bearer)).is_none() {
+            return Ok(None);
+        }
+        let value = self.source.value(url).await.map_err(Refusal::Missing)?;
+        if !value.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            let reason = format!("the secret `{}` holds characters that no header may carry", self.pointer);
+            let hint = "put the token alone there, without `Bearer` before it".to_owned();
+            return Err(Refusal::Missing(Denial { reason, hint: Some(hint) }));
+        }
+        sent.bearers.push((Arc::clone(&self.source), value.clone()));
+        Ok(Some(value))
+    }
 }
 
 fn origin(url: &Uri) -> Result<Origin, Denial> {

@@ -26,6 +26,7 @@ use placeholder::Mint;
 pub(crate) use answer::Received;
 pub(crate) use fill::Refusal;
 pub(crate) use scrub::Scrubber;
+pub(crate) use token::expiry;
 pub use vault::Vault;
 
 /// The value of a secret, which no `Debug` shows.
@@ -75,8 +76,9 @@ pub trait SecretSource: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Hears that the service did not take the value that was sent: `invalid_client` (RFC 6749, section 5.2). Where there is
-    /// another one to try, it says so, and the request is sent once more with what [`value`](Self::value) returns then.
+    /// Hears that the service did not take the value that was sent: `invalid_client` (RFC 6749, section 5.2), or the status
+    /// 401 for a bearer token (RFC 6750, section 3.1). Where there may be another one, it says so, and the request is sent
+    /// once more with what [`value`](Self::value) returns then, which may also say why there is none.
     async fn refused(&self, sent: &SecretValue) -> bool {
         let _: &SecretValue = sent;
         false

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::answer::Sent;
 use super::*;
-use crate::bindings::{PlannedOrigin, SecretUse};
+use crate::bindings::{PlannedOrigin, SecretPlace, SecretUse};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const LOGIN: &str = "https://login.example/token";
@@ -23,7 +23,7 @@ fn vault() -> (Vault, [String; 2]) {
     let planned = |name: &str| SecretUse {
         pointer: format!("/{name}"),
         origin: 0,
-        form_field: name.to_owned(),
+        place: SecretPlace::FormField(name.to_owned()),
         captures: vec!["id_token".to_owned()],
         bearer_at: vec![1],
     };
@@ -67,7 +67,7 @@ async fn filled(vault: &Vault, request: Request<WasiBody>) -> (http::request::Pa
 }
 
 async fn received(vault: &Vault, answer: Response<WasiBody>, sent: &mut Sent) -> Response<WasiBody> {
-    let Ok(Received::Answer(answer)) = vault.receive(answer, sent).await else { panic!("it was not handed on") };
+    let Ok(Received::Answer(answer)) = vault.receive(answer, sent, true).await else { panic!("it was not handed on") };
     answer
 }
 
@@ -167,7 +167,7 @@ fn refreshing(stores: bool) -> (Vault, String, Arc<Kept>) {
     let secret = SecretUse {
         pointer: "/refresh_token".to_owned(),
         origin: 0,
-        form_field: "refresh_token".to_owned(),
+        place: SecretPlace::FormField("refresh_token".to_owned()),
         captures: Vec::new(),
         bearer_at: vec![1],
     };
@@ -236,7 +236,7 @@ async fn a_secret_that_was_refused_is_followed_by_the_spare_one_in_the_same_requ
     let secret = SecretUse {
         pointer: "/client_secret".to_owned(),
         origin: 0,
-        form_field: "client_secret".to_owned(),
+        place: SecretPlace::FormField("client_secret".to_owned()),
         captures: Vec::new(),
         bearer_at: vec![1],
     };
@@ -253,12 +253,82 @@ async fn a_secret_that_was_refused_is_followed_by_the_spare_one_in_the_same_requ
     {
         received(&vault, answer(status, text), &mut sent).await;
     }
-    let Ok(Received::Again(again)) = vault.receive(answer(401, refusal), &mut sent).await else { panic!("no spare") };
+    let Ok(Received::Again(again)) = vault.receive(answer(401, refusal), &mut sent, true).await else {
+        panic!("no spare")
+    };
     assert_eq!((again.method(), again.uri().to_string().as_str()), (&http::Method::POST, LOGIN));
     let (head, form, mut sent) = filled(&vault, again).await;
     assert_eq!((form.as_str(), &head.headers[CONTENT_TYPE]), ("a=b&client_secret=canary-2", &FORM.parse().unwrap()));
     let told = received(&vault, answer(401, refusal), &mut sent).await;
     assert_eq!(told.status(), 401, "there is no third one");
+}
+
+/// A vault of the token `/token`, which is sent to the API as it is, and its placeholder.
+fn bearing(token: Arc<dyn SecretSource>) -> (Vault, String) {
+    let mut secrets = Secrets::new().unwrap();
+    let placeholder = secrets.hold("/token", token);
+    let (captures, bearer_at) = (Vec::new(), Vec::new());
+    let secret = SecretUse { pointer: "/token".to_owned(), origin: 1, place: SecretPlace::Bearer, captures, bearer_at };
+    let plan = AccessPlan { secrets: vec![secret], ..plan() };
+    (secrets.planned(&plan, &Policy::planned(&plan).unwrap()).unwrap(), placeholder)
+}
+
+fn bearer(url: &str, scheme: &str, token: &str) -> Request<WasiBody> {
+    Request::get(url).header(AUTHORIZATION, format!("{scheme}{token}")).body(body("")).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_of_the_configuration_is_filled_into_the_header_for_its_origin_and_nowhere_else() {
+    let (vault, token) = bearing(Arc::new(SecretValue::new("canary+/=.token")));
+    let (head, text, mut sent) = filled(&vault, bearer(API, "bearer ", &token)).await;
+    assert_eq!((&head.headers[AUTHORIZATION], text.as_str()), (&"Bearer canary+/=.token".parse().unwrap(), ""));
+    assert!(head.headers[AUTHORIZATION].is_sensitive() && sent.is_secret());
+    let echo = Response::builder().header("x-echo", "canary+/=.token").body(body("[\"canary+/=.token\"]")).unwrap();
+    let (head, told) = received(&vault, echo, &mut sent).await.into_parts();
+    let told = told.collect().await.unwrap().to_bytes();
+    assert_eq!((&head.headers["x-echo"], &told[..]), (&"*".repeat(15).parse().unwrap(), &b"[\"***************\"]"[..]));
+
+    let in_header = Request::get(API).header("x-token", token.as_str()).body(body("")).unwrap();
+    for request in [
+        bearer(LOGIN, "Bearer ", &token),
+        bearer("https://api.example:444/items", "Bearer ", &token),
+        bearer("http://api.example/items", "Bearer ", &token),
+        bearer(API, "Basic ", &token),
+        bearer(API, "", &token),
+        bearer(API, "Bearer ", &format!("{token}0")),
+        bearer(API, "Bearer x", &token),
+        bearer(&format!("{API}?t={token}"), "Bearer ", "x"),
+        in_header,
+        post(API, format!("token={token}")),
+        post(LOGIN, format!("access_token={token}")),
+    ] {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let Err(Refusal::Denied(denial)) = vault.fill(request).await else { panic!("{method} {uri} was sent") };
+        assert!(!format!("{denial:?}").contains("canary"), "{denial:?}");
+    }
+    let Err(Refusal::Denied(denial)) = vault.fill(bearer(LOGIN, "Bearer ", &token)).await else { panic!("sent") };
+    let hint = "the plan allows `/token` as `Authorization: Bearer` to https://api.example;";
+    assert!(denial.hint.as_ref().unwrap().starts_with(hint), "{denial:?}");
+}
+
+#[tokio::test]
+async fn a_request_whose_token_was_refused_is_sent_once_more_with_another_one_if_there_is_one() {
+    let (vault, token) = bearing(Arc::new(Spared(Mutex::new(vec!["canary-1", "canary-2"]))));
+    let answer = |status: u16| Response::builder().status(status).body(body("{\"error\":\"invalid_client\"}")).unwrap();
+    let request = Request::post(API).header(AUTHORIZATION, format!("Bearer {token}")).body(body("[1]")).unwrap();
+    let (_, _, mut sent) = filled(&vault, request).await;
+    for status in [200, 403, 500] {
+        received(&vault, answer(status), &mut sent).await;
+    }
+    let Ok(Received::Answer(_)) = vault.receive(answer(401), &mut sent, false).await else { panic!("repeated") };
+    let Ok(Received::Again(again)) = vault.receive(answer(401), &mut sent, true).await else { panic!("no other") };
+    let (head, text, mut sent) = filled(&vault, again).await;
+    assert_eq!((&head.headers[AUTHORIZATION], text.as_str()), (&"Bearer canary-2".parse().unwrap(), "[1]"));
+    assert_eq!(received(&vault, answer(401), &mut sent).await.status(), 401, "there is no third one");
+
+    let (vault, token) = bearing(Arc::new(SecretValue::new("canary of two words")));
+    let Err(Refusal::Missing(denial)) = vault.fill(bearer(API, "Bearer ", &token)).await else { panic!("sent") };
+    assert!(denial.reason.contains("no header may carry") && !denial.reason.contains("canary"), "{denial}");
 }
 
 #[test]

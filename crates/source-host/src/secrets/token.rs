@@ -1,6 +1,7 @@
 //! The tokens that secrets were exchanged for.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -78,6 +79,12 @@ pub(super) fn secret_part(token: &str) -> usize {
     let is_signature = signature.len() >= SHORTEST_SIGNATURE && URL_SAFE_NO_PAD.decode(signature).is_ok();
     let is_jwt = object(header).is_some_and(|header| header.get("alg").is_some_and(Value::is_string));
     if is_signature && is_jwt && object(claims).is_some() { signed.len() + 1 } else { 0 }
+}
+
+/// When a signed JWT says that it ends, in time since 1970; none for any other token. Source: RFC 7519, section 4.1.4.
+pub(crate) fn expiry(token: &str) -> Option<Duration> {
+    let (_, claims) = token.rsplit_once('.')?.0.split_once('.')?;
+    object(claims)?.get("exp")?.as_u64().map(Duration::from_secs)
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::placeholder::Mint;
 use super::token::Tokens;
 use super::{Held, Misplanned, SecretSource, Secrets};
-use crate::bindings::{AccessPlan, SecretUse};
+use crate::bindings::{AccessPlan, SecretPlace, SecretUse};
 use crate::origin::Origin;
 use crate::policy::Policy;
 
@@ -31,7 +31,7 @@ pub(super) struct Secret {
 /// One place where a secret goes, and what its answer holds.
 pub(super) struct Use {
     pub(super) origin: Origin,
-    pub(super) form_field: String,
+    pub(super) place: SecretPlace,
     pub(super) captures: Vec<String>,
     pub(super) bearer_at: Vec<Origin>,
 }
@@ -69,6 +69,13 @@ impl Vault {
     }
 }
 
+impl Secret {
+    /// The use of it in this place of a request to this origin, if one is planned.
+    pub(super) fn planned_at(&self, origin: &Origin, is_place: impl Fn(&SecretPlace) -> bool) -> Option<&Use> {
+        self.uses.iter().find(|planned| planned.origin == *origin && is_place(&planned.place))
+    }
+}
+
 impl Use {
     fn planned(planned: &SecretUse, plan: &AccessPlan, policy: &Policy) -> Result<Self, Misplanned> {
         let pointer = || planned.pointer.clone();
@@ -85,7 +92,7 @@ impl Use {
         captures.extend(ALWAYS_CAPTURED.map(str::to_owned));
         Ok(Self {
             origin: granted(&planned.origin)?,
-            form_field: planned.form_field.clone(),
+            place: planned.place.clone(),
             captures,
             bearer_at: planned.bearer_at.iter().map(granted).collect::<Result<_, _>>()?,
         })

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) polled: Vec<Instant>,
     /// What proves the application, where it is no public client.
     pub(crate) client_secret: Option<&'static str>,
+    /// How often another one was sent.
+    pub(crate) refused_secrets: usize,
     /// The access token that it issues, in place of one that says nothing.
     pub(crate) access_token: Option<String>,
     /// How the API answers, in place of no detections.
@@ -142,10 +144,13 @@ impl Authority {
     fn token(&self, form: &Form, is_v2: bool) -> (u16, String, String) {
         let mut state = self.state();
         let value = |name: &str| form.get(name).cloned().unwrap_or_default();
-        let mut expected = vec![("client_id", CLIENT), target(is_v2)];
+        let expected = [("client_id", CLIENT), target(is_v2)];
         let mut fields = 4;
         if let Some(secret) = state.client_secret {
-            expected.push(("client_secret", secret));
+            if value("client_secret") != secret {
+                state.refused_secrets += 1;
+                return (401, String::new(), r#"{"error":"invalid_client","error_codes":[7000222]}"#.to_owned());
+            }
             fields += 1;
         }
         let is_right = match value("grant_type").as_str() {

@@ -13,7 +13,7 @@ use source_host::{
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::service::{Detection, Service, source};
+use crate::service::{Detection, Service, client_secret, source};
 use crate::setup::defender;
 
 const HOUR: u64 = 3_600;
@@ -124,7 +124,8 @@ async fn run(jumps: &[(u64, i64)], restarted: bool) -> (Vec<Detection>, BTreeMap
     let start = async || {
         let secrets = Secrets::new().unwrap();
         let since = r#","start":"2026-03-01T00:00:00Z""#;
-        let (source, plan) = source(&component, &service, Arc::<Wrong>::clone(&clock), secrets, "secret", since).await;
+        let (source, plan) =
+            source(&component, &service, Arc::<Wrong>::clone(&clock), secrets, &client_secret("secret"), since).await;
         let observer = Arc::<Waits>::clone(&observer);
         let options = RunOptions { observer: Some(observer), ..RunOptions::of("siem", &plan) };
         let mut runner = Runner::new(source, options, Box::new(state.clone()), share(keys.clone())).await.unwrap();

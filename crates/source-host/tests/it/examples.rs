@@ -23,14 +23,14 @@ fn each_example_of_a_credential_is_read_and_sends_what_it_says() {
         setup.write("host.toml", &text.replace("[[source]]", &component));
         let plan: Value =
             serde_json::from_str(&setup.run(&["plan", "--config", "host.toml"]).succeeded().stdout).unwrap();
-        let fields: Vec<_> =
-            plan["secrets"].as_array().unwrap().iter().map(|secret| secret["form_field"].clone()).collect();
+        let fields: Vec<_> = plan["secrets"].as_array().unwrap().iter().map(place).collect();
         sent.insert(name, fields);
     }
     let expected = [
         ("certificate.toml", &["client_assertion"][..]),
         ("client-secret.toml", &["client_secret"]),
         ("federated-token.toml", &["client_assertion"]),
+        ("managed-identity.toml", &["Authorization: Bearer"]),
         ("two-secrets.toml", &["client_secret"]),
         ("user-of-web-application.toml", &["client_secret", "refresh_token"]),
         ("user.toml", &["refresh_token"]),
@@ -38,4 +38,9 @@ fn each_example_of_a_credential_is_read_and_sends_what_it_says() {
     let expected =
         expected.map(|(name, fields)| (name.to_owned(), fields.iter().map(|field| Value::from(*field)).collect()));
     assert_eq!(sent, BTreeMap::from(expected));
+}
+
+/// What of a request carries it.
+fn place(secret: &Value) -> Value {
+    secret.get("form_field").unwrap_or(&secret["header"]).clone()
 }

@@ -141,6 +141,35 @@ fn a_device_code_is_asked_for_until_a_person_has_typed_it() {
 }
 
 #[test]
+fn a_login_changes_over_to_the_spare_secret_as_a_run_does() {
+    let secrets = format!("{KEPT}\nclient_secret = {{ file = \"first\", spare = {{ file = \"spare\" }} }}");
+    for device_code in [false, true] {
+        let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+        configure(&setup, &authority, "v2", &secrets);
+        setup.write("first", "canary-first");
+        setup.write("spare", "canary-spare");
+        let log_in = || {
+            if device_code {
+                return Login::start(&setup, &["--device-code"]).end();
+            }
+            let mut login = Login::start(&setup, &[]);
+            let (_, answer) = get(&login.address());
+            get(location(&answer));
+            login.end()
+        };
+        authority.state().client_secret = Some("canary-spare");
+        let ended = log_in().succeeded();
+        let told = "the first `client_secret` was refused as wrong or expired, and the spare one is used";
+        assert!(ended.stderr.contains(told) && !ended.stderr.contains("canary"), "{}", ended.stderr);
+        assert_eq!((setup.read("token"), authority.state().refused_secrets), (refresh_token(1) + "\n", 1));
+        authority.assert_all_right();
+        authority.state().client_secret = Some("canary-third");
+        log_in().failed(3, &["invalid_client", "both values of `client_secret` were refused"]);
+        assert_eq!(authority.state().refused_secrets, 3);
+    }
+}
+
+#[test]
 fn a_device_code_that_expires_or_is_declined_ends_the_login() {
     for (error, hint) in [
         ("expired_token", "begin again"),

@@ -30,7 +30,7 @@ impl Rig {
         server.grow_to(3);
         server.accept(token);
         let component = memories.component();
-        let source = source(&component, &server, &issuer, misbehave, literal).await;
+        let source = source(&component, &server, Some(&issuer), misbehave, literal).await;
         Self { server, issuer, memories, source }
     }
 
@@ -46,16 +46,18 @@ impl Rig {
 async fn source(
     component: &Component,
     server: &Server,
-    issuer: &Issuer,
+    issuer: Option<&Issuer>,
     misbehave: Option<&str>,
     literal: bool,
 ) -> Source {
     let mut secrets = Secrets::new().unwrap();
     let kept = Arc::new(SecretValue::new(SECRET));
     let secret = if literal { SECRET.to_owned() } else { secrets.hold("/secret", kept) };
-    let config = json!({ "origin": server.origin(), "token": issuer.url(), "secret": secret, "misbehave": misbehave });
+    let token = issuer.map(Issuer::url);
+    let config = json!({ "origin": server.origin(), "token": token, "secret": secret, "misbehave": misbehave });
     let (config, limits) = (config.to_string(), Limits::default());
-    let grants = Grants::none().and([server.origin(), issuer.origin()].map(|origin| origin.parse().unwrap()));
+    let origins = [Some(server.origin()), issuer.map(Issuer::origin)];
+    let grants = Grants::none().and(origins.into_iter().flatten().map(|origin| origin.parse().unwrap()));
     let (plan, policy) = Source::review(component, &config, &grants, &limits).await.unwrap();
     let vault = secrets.planned(&plan, &policy).unwrap();
     assert!(!format!("{vault:?}").contains("canary"));
@@ -89,6 +91,19 @@ async fn the_service_gets_secret_and_token_and_neither_is_ever_in_the_memory_of_
     }
 }
 
+#[tokio::test]
+async fn a_secret_that_is_a_token_reaches_the_service_and_never_the_memory_of_the_component() {
+    for literal in [true, false] {
+        let (server, memories) = (Server::start(), Memories::default());
+        server.grow_to(3);
+        let mut source = source(&memories.component(), &server, None, None, literal).await;
+        for _ in 0..2 {
+            assert_eq!(source.poll(&Position::Resume(None), &BUDGET).await.unwrap().unwrap().events.len(), 3);
+        }
+        assert_eq!(memories.hold(SECRET), literal);
+    }
+}
+
 /// The places in which a component puts what is not to go there, and how the refusal names them.
 const SMUGGLED: [(&str, &str); 13] = [
     ("secret-in-query", "in the URL of a request"),
@@ -97,7 +112,7 @@ const SMUGGLED: [(&str, &str); 13] = [
     ("secret-in-part", "in the form field \"client_secret\""),
     ("secret-at-api", "in the form field \"client_secret\""),
     ("secret-in-json", "in the body, which is no posted form,"),
-    ("secret-as-bearer", "is none that this host handed out"),
+    ("secret-as-bearer", "in the header `authorization`"),
     ("secret-put", "in the body, which is no posted form,"),
     ("token-in-query", "in the URL of a request"),
     ("token-in-header", "in the header `x-token`"),
@@ -111,7 +126,7 @@ async fn a_placeholder_anywhere_else_is_refused_and_nothing_is_sent() {
     for (misbehave, place) in SMUGGLED {
         let (server, issuer) = (Server::start(), Issuer::start(OPAQUE));
         server.accept(OPAQUE);
-        let mut source = source(component(), &server, &issuer, Some(misbehave), false).await;
+        let mut source = source(component(), &server, Some(&issuer), Some(misbehave), false).await;
         source.poll(&Position::Resume(None), &BUDGET).await.unwrap().unwrap();
         let denials = source.denials();
         assert!(denials.len() == 1 && denials[0].reason.contains(place), "{misbehave}: {denials:?}");

@@ -116,18 +116,23 @@ impl Transport for Service {
     }
 }
 
+/// The member of the configuration that holds a client secret.
+pub(crate) fn client_secret(secret: &str) -> String {
+    format!(r#""client_secret":"{secret}""#)
+}
+
 /// A source of the Defender component that reads from a service, with the machine's clock or another one.
 pub(crate) async fn source(
     component: &Component,
     service: &Arc<Service>,
     clock: Arc<dyn Clock>,
     secrets: Secrets,
-    secret: &str,
+    credential: &str,
     more: &str,
 ) -> (Source, source_host::AccessPlan) {
     let config = format!(
         r#"{{"tenant_id":"11111111-1111-4111-8111-111111111111","client_id":"22222222-2222-4222-8222-222222222222",
-        "client_secret":"{secret}","api":"siem","region":"eu",
+        {credential},"api":"siem","region":"eu",
         "endpoints":{{"token":"{ORIGIN}/token","api":"{ORIGIN}"}}{more}}}"#
     );
     let limits = Limits::default();

@@ -1,6 +1,7 @@
 //! The credentials: one of them, and what each may hold.
 
 use super::*;
+use crate::contract::SecretPlace;
 
 const JWT: &str = "\"eyJ0eXAiOiJKV1QifQ.eyJhIjoxfQ.c2ln-_\"";
 const PLACEHOLDER: &str = "\"secret-3f0c_A9-0\"";
@@ -17,9 +18,9 @@ fn each_credential_is_read_and_none_of_them_is_shown() {
             assert_eq!(format!("\"{}\"", config.credential.secret().expose()), value);
             assert!(!format!("{config:?}").contains(value.trim_matches('"')), "{config:?}");
             let uses = config.plan().secrets;
-            let uses: Vec<_> = uses.iter().map(|planned| (planned.pointer, Some(planned.form_field))).collect();
-            let expected = kind.form_field().map(|field| (kind.pointer(), Some(field)));
-            assert_eq!(uses, Vec::from_iter(expected));
+            let uses: Vec<_> = uses.iter().map(|planned| (planned.pointer, planned.place)).collect();
+            let place = kind.form_field().map_or(SecretPlace::Bearer, SecretPlace::FormField);
+            assert_eq!(uses, [(kind.pointer(), place)]);
         }
     }
 }

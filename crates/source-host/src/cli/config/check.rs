@@ -10,7 +10,9 @@ use source_host::{Budget, Limits, Origin, RunOptions, Timeouts};
 use toml::Spanned;
 
 use super::quotas::Quotas;
-use super::{Config, EntryFrom, Host, RawFile, RawHost, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable};
+use super::{
+    Config, EntryFrom, Host, RawFile, RawHost, RawIdentity, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable,
+};
 use super::{proxy, quotas, sinks};
 use crate::cli::duration;
 use crate::cli::open::default_cache;
@@ -207,6 +209,17 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
             problems.add(at, format!("`{member}` is not to be exposed: {what}; remove `expose`"));
             continue;
         }
+        if exposed && raw.managed_identity.is_some() {
+            let what = "the host renews it, and the component would have the first one for ever";
+            problems.add(at, format!("`{member}` is not to be exposed: {what}; remove `expose`"));
+            continue;
+        }
+        let identity = raw.managed_identity.as_ref().and_then(|identity| identity.client_id.as_ref());
+        if let Some(client_id) = identity.filter(|client_id| !is_guid(client_id.get_ref())) {
+            let what = "is no GUID: it is the client ID of a user-assigned managed identity, which its own page in the Azure portal shows";
+            problems.add(client_id.span(), format!("`{}` {what}", client_id.get_ref()));
+            continue;
+        }
         // The name that OAuth gives it.
         if member == "refresh_token" && (raw.env.is_some() || raw.file.is_some()) {
             let what = "is replaced by the service with each use, so that the host has to write where it is kept";
@@ -221,7 +234,8 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
                     "say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}; for a certificate \
                      {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own; for two secrets at once add \
                      spare = {{ ... }} to the first; for a refresh token, which \
-                     `source-host login` stores, {{ keep = \"PATH\" }}"
+                     `source-host login` stores, {{ keep = \"PATH\" }}; for the token of an Azure managed identity \
+                     {{ managed_identity = {{}} }}, with client_id = \"GUID\" for a user-assigned one"
                 ),
             ),
         }
@@ -245,23 +259,28 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
 }
 
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
-    match raw {
-        RawSecret { env: None, file: None, keep: None, pem: Some(pem), key, spare: None, .. } => {
+    let RawSecret { env, file, spare, keep, pem, key, managed_identity, expose: _ } = raw;
+    let kept = |env, file| secret(RawSecret { env, file, ..RawSecret::default() }, folder);
+    match (keep, pem, managed_identity) {
+        (None, None, None) if key.is_none() => match spare {
+            Some(spare) => Some(EntryFrom::Spared(kept(env, file)?, secret(*spare, folder)?)),
+            None => kept(env, file).map(EntryFrom::Kept),
+        },
+        _ if env.is_some() || file.is_some() || spare.is_some() => None,
+        (None, Some(pem), None) => {
             Some(EntryFrom::Certificate { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
         }
-        RawSecret { env: None, file: None, keep: Some(path), pem: None, key: None, spare: None, .. } => {
-            Some(EntryFrom::Rotating(folder.join(path)))
+        _ if key.is_some() => None,
+        (Some(path), None, None) => Some(EntryFrom::Rotating(folder.join(path))),
+        (None, None, Some(RawIdentity { client_id, resource })) => {
+            Some(EntryFrom::ManagedIdentity { client_id: client_id.map(Spanned::into_inner), resource })
         }
-        RawSecret { env, file, keep: None, pem: None, key: None, spare: Some(spare), expose: _ } => {
-            let first = RawSecret { env, file, ..RawSecret::default() };
-            Some(EntryFrom::Spared(secret(first, folder)?, secret(*spare, folder)?))
-        }
-        raw => secret(raw, folder).map(EntryFrom::Kept),
+        _ => None,
     }
 }
 
 pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
-    if raw.spare.is_some() {
+    if raw.spare.is_some() || raw.managed_identity.is_some() {
         return None;
     }
     match (raw.env, raw.file, raw.pem.or(raw.key).or(raw.keep)) {
@@ -269,6 +288,12 @@ pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
         (None, Some(path), None) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
         _ => None,
     }
+}
+
+fn is_guid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(is_hex)
 }
 
 /// Why this is no name for a source or a sink.

@@ -8,11 +8,11 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
-use source_host::{HttpError, SecretSource, SecretValue, Source, Timeouts, Transport};
+use source_host::{HttpError, SecretPlace, SecretSource, SecretUse, SecretValue, Source, Timeouts, Transport};
 
 use super::super::config::{Config, SourceTable};
 use super::super::open::{Components, Network, grants};
-use super::super::report::Report;
+use super::super::report::{Report, one_line};
 use super::super::secrets::{config_without_secrets, source_of};
 use super::{REFRESH_TOKEN, no_refresh_token};
 use crate::secrets::Scrubber;
@@ -20,14 +20,14 @@ use crate::secrets::Scrubber;
 /// The largest answer, in bytes.
 const LARGEST_ANSWER: usize = 256 << 10;
 
-/// So much of what a server says is shown, in characters.
-const LONGEST_REASON: usize = 300;
-
 /// What a query and a form carry as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What stands before an assertion. Source: RFC 7523, section 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How often a request is sent again with another secret.
+const MOST_REPETITIONS: usize = 2;
 
 /// The endpoints of one source.
 pub(super) struct Authority {
@@ -65,8 +65,14 @@ impl Authority {
         let component = components.load(table.component.as_deref())?;
         let json = config_without_secrets(table);
         let (plan, policy) = Source::review(&component, &json, &grants(table), &config.host.limits).await?;
-        let secret = plan.secrets.iter().find(|secret| secret.form_field == REFRESH_TOKEN);
-        let secret = secret.ok_or_else(|| no_refresh_token(&table.name))?;
+        let in_form = |secret: &SecretUse| match &secret.place {
+            SecretPlace::FormField(name) => Some((name.clone(), secret.pointer.clone())),
+            SecretPlace::Bearer => None,
+        };
+        let (refresh_token, others): (Vec<_>, Vec<_>) =
+            plan.secrets.iter().filter_map(in_form).partition(|(name, _)| name == REFRESH_TOKEN);
+        let refresh_token = refresh_token.into_iter().next();
+        let (_, pointer) = refresh_token.ok_or_else(|| no_refresh_token(&table.name))?;
         let effective: Value = serde_json::from_str(&plan.effective_config).unwrap_or_default();
         let text = |at: &str| {
             let value = effective.pointer(at).and_then(Value::as_str).map(str::to_owned);
@@ -87,12 +93,11 @@ impl Authority {
         let url: Uri = token.parse().map_err(|error| Report::wrong("the token endpoint is no URL").because(error))?;
         policy.check(&url)?;
         let mut proof = Vec::new();
-        for other in plan.secrets.iter().filter(|other| other.form_field != REFRESH_TOKEN) {
-            let source = source_of(table, &other.pointer)?;
-            proof.extend(source.map(|source| (other.form_field.clone(), source)));
+        for (field, pointer) in others {
+            proof.extend(source_of(table, &plan, &pointer)?.map(|source| (field, source)));
         }
         Ok(Self {
-            pointer: secret.pointer.clone(),
+            pointer,
             client_id: text("/client_id")?,
             target,
             base: base.to_owned(),
@@ -112,8 +117,29 @@ impl Authority {
         format!("{}{neighbour}?{}", self.base, encoded(query))
     }
 
-    /// Asks for tokens, in the name of the application, with what a person granted it.
+    /// Asks for tokens, in the name of the application, with what a person granted it: again where what proves the
+    /// application was refused and has another value.
     pub(super) async fn redeem(&self, grant: &[(&str, &str)]) -> Result<Answer, Report> {
+        let (mut answer, mut sent) = self.redeem_once(grant).await?;
+        for _ in 0..MOST_REPETITIONS {
+            if !matches!(&answer, Answer::Refused { error, .. } if error == "invalid_client") {
+                break;
+            }
+            let mut has_another = false;
+            for ((_, source), value) in self.proof.iter().zip(&sent) {
+                has_another |= source.refused(value).await;
+            }
+            if !has_another {
+                break;
+            }
+            (answer, sent) = self.redeem_once(grant).await?;
+        }
+        Ok(answer)
+    }
+
+    /// What came of one request, and what proved the application in it.
+    async fn redeem_once(&self, grant: &[(&str, &str)]) -> Result<(Answer, Vec<SecretValue>), Report> {
+        let mut sent = Vec::new();
         let mut fields = vec![("client_id", self.client_id.clone()), (self.target.0, self.target.1.clone())];
         let mut scrubber = Scrubber::default();
         let url = format!("{}token", self.base);
@@ -125,6 +151,7 @@ impl Authority {
                 fields.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
             }
             fields.push((field, value.expose().to_owned()));
+            sent.push(value);
         }
         let fields: Vec<(&str, &str)> =
             fields.iter().map(|(name, value)| (*name, value.as_str())).chain(grant.iter().copied()).collect();
@@ -133,14 +160,14 @@ impl Authority {
         }
         let (status, answer) = match self.post(&url, &fields).await {
             Ok(answered) => answered,
-            Err(error) => return Ok(Answer::Silence(format!("there was no answer: {error}"))),
+            Err(error) => return Ok((Answer::Silence(format!("there was no answer: {error}")), sent)),
         };
         if status.is_success()
             && let Some(token) = answer.get(REFRESH_TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty())
         {
-            return Ok(Answer::Tokens(SecretValue::new(token)));
+            return Ok((Answer::Tokens(SecretValue::new(token)), sent));
         }
-        Ok(self.refusal(status, &answer, &scrubber))
+        Ok((self.refusal(status, &answer, &scrubber), sent))
     }
 
     /// Asks for a code that a person types elsewhere.
@@ -224,10 +251,4 @@ fn encoded(fields: &[(&str, &str)]) -> String {
         let _ = write!(text, "{separator}{name}={}", utf8_percent_encode(value, ESCAPED));
     }
     text
-}
-
-/// What a server says, short and on one line.
-pub(super) fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
-    line.trim().to_owned()
 }

@@ -22,8 +22,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::super::print;
-use super::super::report::Report;
-use super::authority::{Answer, Authority, one_line, refused};
+use super::super::report::{Report, one_line};
+use super::authority::{Answer, Authority, refused};
 
 /// Connections at a time. A browser has a few, and asks for an icon as well.
 const CONNECTIONS: usize = 16;

@@ -7,8 +7,8 @@ use source_host::SecretValue;
 use tokio::time::{Instant, sleep};
 
 use super::super::print;
-use super::super::report::Report;
-use super::authority::{Answer, Authority, one_line, refused};
+use super::super::report::{Report, one_line};
+use super::authority::{Answer, Authority, refused};
 
 /// Between two questions, where the server says nothing, and what is added where it is asked too often. Source: RFC 8628,
 /// sections 3.2 and 3.5.

@@ -18,7 +18,7 @@ mod bindings {
 use bindings::exports::pipeline::source::source as contract;
 use contract::{
     AccessPlan, Batch, Budget, Delay, Description, Diagnostic, Event, Failure, Fault, Instant, Level, NextPoll, Origin,
-    Payload, Position, SecretUse,
+    Payload, Position, SecretPlace, SecretUse,
 };
 use misbehaviour::Misbehaviour;
 
@@ -75,9 +75,17 @@ impl contract::Guest for Counter {
             secrets.push(SecretUse {
                 pointer: "/secret".to_owned(),
                 origin: if config.misbehave == Some(Misbehaviour::PlanNowhere) { 9 } else { 1 },
-                form_field: "client_secret".to_owned(),
+                place: SecretPlace::FormField("client_secret".to_owned()),
                 captures: vec!["access_token".to_owned()],
                 bearer_at: vec![0],
+            });
+        } else if config.misbehave != Some(Misbehaviour::PlanNoSecret) {
+            secrets.push(SecretUse {
+                pointer: "/secret".to_owned(),
+                origin: 0,
+                place: SecretPlace::Bearer,
+                captures: Vec::new(),
+                bearer_at: Vec::new(),
             });
         }
         if config.misbehave == Some(Misbehaviour::PlanForeign) {

@@ -37,6 +37,8 @@ pub(crate) enum Misbehaviour {
     Flood,
     /// Says that there is more and never moves.
     Stuck,
+    /// Names no use of its secret in its plan.
+    PlanNoSecret,
     /// Plans to send its secret to an origin that there is not.
     PlanNowhere,
     /// Sends its secret where it does not belong: in a query,
@@ -115,7 +117,7 @@ impl Misbehaviour {
                 }
             }
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
-            Self::PlanForeign | Self::Stuck | Self::PlanNowhere => {}
+            Self::PlanForeign | Self::Stuck | Self::PlanNowhere | Self::PlanNoSecret => {}
             Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey | Self::Gap => {}
             Self::ManyRequests if budget.max_requests < 10 => {
                 return Err(Failure::BudgetTooSmall(Budget { max_requests: 10, ..budget }));
