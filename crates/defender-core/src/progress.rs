@@ -90,6 +90,13 @@ impl State {
         Self { anchored: other.anchored, bound: other.bound, ..Self::begin(config, Some((start, Tick::MAX)), start) }
     }
 
+    /// The service's clock stands at `now`: what lies after it is not asked for, but for the rest of the present slice.
+    pub fn end_round_at(&mut self, config: &Config, now: Tick) {
+        if let Some(round) = &mut self.round {
+            round.until = round.until.min(now.minus(config.settle)).max(round.end);
+        }
+    }
+
     /// Whether nothing has been asked for yet.
     pub fn is_untouched(&self) -> bool {
         self.round.is_none() && self.cursor == self.start && self.watermark.is_none() && self.ring.is_empty()

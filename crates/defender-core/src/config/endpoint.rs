@@ -129,7 +129,9 @@ pub(super) fn api_path(path: &str, protocol: &Protocol) -> Result<String, Compla
             ));
         }
     };
-    if without_route(prefix).is_some() {
+    let first = route.split('/').next().unwrap_or_default();
+    if without_route(prefix).is_some() || prefix.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(first))
+    {
         let hint = format!("Write /{route} once, or the host alone.");
         return Err(Complaint::new(format!("has /{route} twice in its path"), hint));
     }

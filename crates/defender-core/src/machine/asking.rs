@@ -107,7 +107,9 @@ impl Machine {
                 if self.poll.ended_round {
                     return (None, NextPoll::After(wait));
                 }
-                let Some(round) = state.round(&self.config, now.wall) else { return (None, NextPoll::After(wait)) };
+                let Some(round) = state.round(&self.config, now.wall.minus(self.ahead)) else {
+                    return (None, NextPoll::After(wait));
+                };
                 let limit = self.config.limit;
                 if state.failures == PATIENCE {
                     return (Some(neighbour(round, state.turns, limit)), NextPoll::Now);

@@ -1,6 +1,6 @@
 //! What a failure changes, and when it is told.
 
-use crate::contract::{Diagnostic, Failure, Fault, GapCause, Level, NextPoll};
+use crate::contract::{Delay, Diagnostic, Failure, Fault, GapCause, Level, NextPoll};
 use crate::failure::transport_failure;
 use crate::http::{TransportFailure, TransportFailureKind};
 use crate::progress::PATIENCE;
@@ -200,6 +200,18 @@ fn delay_of(failure: &Failure) -> Option<u64> {
         | Failure::BudgetTooSmall(_)
         | Failure::Internal(_) => None,
     }
+}
+
+pub(super) fn implausible_clock(now: Tick) -> Failure {
+    Failure::Unavailable(Delay {
+        after: None,
+        fault: Fault {
+            code: "clock.implausible".to_owned(),
+            message: format!("The local clock says {now}, and `start` is measured from now: it would lie years back."),
+            hint: Some("set the clock of this machine, or write `start` as a time".to_owned()),
+            ..Fault::default()
+        },
+    })
 }
 
 pub(super) fn no_range(since: Tick, until: Tick, is_single: bool) -> Failure {

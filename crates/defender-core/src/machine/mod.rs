@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State, is_same};
-use crate::config::{Config, SingleRequest};
+use crate::config::{Config, SingleRequest, Start};
 use crate::contract::{Batch, Budget, Event, Failure, Level, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
 use crate::progress::Answer;
@@ -36,6 +36,9 @@ use reading::Reading;
 
 /// The largest record that is delivered, in bytes; a larger one is a gap.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+/// No clock that is right stands before this.
+const MADE_AFTER: &str = "2025-01-01T00:00:00Z";
 
 /// What the driver must do next.
 #[derive(Debug)]
@@ -123,6 +126,8 @@ pub struct Machine {
     renewed: bool,
     /// Whether a checkpoint of an answer that cannot be asked for again was resumed.
     lost_answer: bool,
+    /// How far the local clock was ahead of the service's at the last answer, in ticks, where that is more than a minute.
+    ahead: i64,
     /// The difference of the clocks that was told last, in ticks.
     told_skew: Option<i64>,
     poll: Poll,
@@ -276,6 +281,7 @@ impl Machine {
             embargo: None,
             renewed: false,
             lost_answer: false,
+            ahead: 0,
             told_skew: None,
             poll: Poll::default(),
         }
@@ -361,10 +367,20 @@ impl Machine {
                 Mode::Running { range } => range,
                 Mode::Single | Mode::Probe => None,
             };
+            if let Some(failure) = self.implausible_clock(range.is_some(), now) {
+                return Err(failure);
+            }
             self.state = Some(State::begin(&self.config, range, now.wall));
         }
         self.poll.begin(budget, now);
         Ok(())
+    }
+
+    /// A start that is measured from now is not fixed by a clock that was never set: all the years since then would be read.
+    fn implausible_clock(&self, is_range: bool, now: Now) -> Option<Failure> {
+        let is_measured =
+            matches!(self.mode, Mode::Running { .. }) && !is_range && !matches!(self.config.start, Start::At(_));
+        (is_measured && Some(now.wall) < Tick::parse(MADE_AFTER)).then(|| failing::implausible_clock(now.wall))
     }
 
     /// The bytes of a checkpoint that the ring may take.

@@ -199,6 +199,10 @@ impl Machine {
         }
         let is_running = matches!(self.mode, Mode::Running { .. });
         let ahead = if is_notable { skew } else { 0 };
+        self.ahead = ahead.max(0);
+        if let Some(state) = self.state.as_mut().filter(|_| is_running && ahead > 0) {
+            state.end_round_at(&self.config, date);
+        }
         let is_mistaken = is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead));
         if is_mistaken {
             // An answer without `Date` may have come before, and left pages or a check to be asked for.

@@ -63,6 +63,7 @@ fn a_bad_api_endpoint_is_told_why() {
         ("https://me:word@gateway.example", ["user name or a password", "@"]),
         ("https://wdatp-alertexporter-us.windows.com/api/alerts/api/alerts", ["twice", "once"]),
         ("https://wdatp-alertexporter-us.windows.com/api/Alerts/api/alert/", ["twice", "once"]),
+        ("https://wdatp-alertexporter-us.windows.com/API/api/alerts", ["twice", "once"]),
         ("https://gateway.example/mde", ["does not end in /api/alerts", "prefix before it is kept"]),
         ("https://gateway.example/../api/alerts", ["path that cannot be", "`..`"]),
         ("https://gateway.example/%2/api/alerts", ["path that cannot be", "lone `%`"]),

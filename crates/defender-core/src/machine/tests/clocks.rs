@@ -61,3 +61,38 @@ fn a_start_that_a_check_corrects_leaves_no_check_behind() {
     assert_eq!((asked("11:29:59"), asked("09:29:59"), asked("11:50:00")), (2, 1, 0), "{:?}", rig.requests);
     assert!(rig.machine.suspect.is_none());
 }
+
+#[test]
+fn nothing_is_asked_for_that_lies_after_the_services_now() {
+    // The local clock is thirty days ahead.
+    let mut rig = Rig::new(r#","start":"PT2H""#, &Position::Resume(None));
+    let dated = || (200, vec![("date", "Tue, 02 Dec 2025 12:00:00 GMT".to_owned())], "[]".to_owned());
+    for _ in 0..3 {
+        let batch = rig.poll(BUDGET, |_| dated()).unwrap();
+        assert!(matches!(batch.next, NextPoll::After(_)), "{batch:?}");
+        rig.advance(1);
+    }
+    assert!(rig.requests.len() < 12, "{} requests", rig.requests.len());
+    assert!(rig.requests.iter().skip(1).all(|url| url.contains("untilTimeUtc=2025-12-02T")), "{:?}", rig.requests);
+}
+
+#[test]
+fn a_clock_that_was_never_set_fixes_no_start() {
+    for (members, is_refused) in [("", true), (r#","start":"now""#, true), (r#","start":"2025-12-31""#, false)] {
+        let mut rig = Rig::new(members, &Position::Resume(None));
+        let right = rig.now.wall;
+        rig.now.wall = Tick::parse("1970-01-01T00:00:07Z").unwrap();
+        let polled = rig.poll(BUDGET, |_| ok("[]"));
+        if !is_refused {
+            assert!(matches!(polled.unwrap().next, NextPoll::After(_)), "{members}");
+            continue;
+        }
+        let Err(Failure::Unavailable(delay)) = polled else { panic!("{members}: {polled:?}") };
+        assert_eq!((&*delay.fault.code, delay.fault.checkpoint), ("clock.implausible", None));
+        assert!(delay.fault.message.contains("1970-01-01"), "{}", delay.fault.message);
+        rig.now.wall = right;
+        rig.requests.clear();
+        rig.poll(BUDGET, |_| ok("[]")).unwrap();
+        assert!(rig.requests.iter().all(|url| url.contains("sinceTimeUtc=2026-01-01T")), "{:?}", rig.requests);
+    }
+}

@@ -177,11 +177,8 @@ fn stamps(count: i64) -> Vec<String> {
 #[test]
 fn pages_cut_shorter_than_asked_for_are_found_out() {
     // By a link; without one; with one in every answer that has rows, whether or not there are more.
-    let by_link = |shown: usize, all: usize| shown < all;
-    let silent = |_: usize, _: usize| false;
-    let always = |_: usize, _: usize| true;
-    let links: [(&str, &dyn Fn(usize, usize) -> bool); 3] =
-        [("by link", &by_link), ("silent", &silent), ("always", &always)];
+    let links: [(&str, fn(usize, usize) -> bool); 3] =
+        [("by link", |shown, all| shown < all), ("silent", |_, _| false), ("always", |_, _| true)];
     for (name, link) in links {
         for count in [49, 50, 51, 100, 300] {
             let rows = stamps(count);
@@ -374,7 +371,7 @@ fn rows_of_one_tick_that_move_up_while_its_pages_are_turned_are_not_passed_over(
             assert_eq!(skips == 0, links, "{:?}", rig.requests);
             assert!(rig.requests.len() < 40, "{} requests", rig.requests.len());
             // A page without rows after a full one may be as far as `$skip` goes.
-            let in_doubt = !links && service.rows.len() % 2 == 0;
+            let in_doubt = !links && service.rows.len().is_multiple_of(2);
             assert_eq!(batch.gaps.len(), usize::from(in_doubt), "{api} {leaves_after:?}: {:?}", batch.gaps);
             assert!(batch.gaps.iter().all(|gap| gap.detail.contains("may be missing")), "{:?}", batch.gaps);
             assert!(matches!(batch.next, NextPoll::After(_)));
