@@ -63,7 +63,9 @@ impl Machine {
         }
         // On its own a slice is halved down to its grain, so that little is given up with what cannot be read.
         let is_grain = is_alone && state.round.is_some_and(|round| round.end.0 - round.at.0 <= state.grain);
-        let is_halved = was_frozen || ((is_alone || state.failures < PATIENCE) && !is_grain && state.halve());
+        // What is asked for plain stays as long as it is: halved as well, the rest of a round would be halved down to a tick.
+        let may_halve = !gets_plain && (is_alone || state.failures < PATIENCE);
+        let is_halved = was_frozen || (may_halve && !is_grain && state.halve());
         if is_alone && !is_halved && expands && !state.plain {
             state.plain = true;
         } else if is_alone && !is_halved {
