@@ -203,13 +203,13 @@ async fn nothing_of_an_answer_is_seen_whose_refresh_token_could_not_be_stored_an
     let (vault, placeholder, kept) = refreshing(false);
     let (_, _, mut sent) = filled(&vault, post(LOGIN, format!("refresh_token={placeholder}"))).await;
     let answer = r#"{"access_token":"canary-a","refresh_token":"canary-r2"}"#;
-    let refused = vault.receive(Response::new(body(answer)), &mut sent).await;
+    let refused = vault.receive(Response::new(body(answer)), &mut sent, true).await;
     assert!(matches!(refused, Err(Refusal::Missing(denial)) if denial.reason == "the disk is full"));
     let refused = Response::builder().status(400).body(body(answer)).unwrap();
-    assert!(vault.receive(refused, &mut sent).await.is_ok());
+    assert!(vault.receive(refused, &mut sent, true).await.is_ok());
     // The same one again is nothing to store.
     let same = Response::new(body(r#"{"access_token":"canary-a","refresh_token":"canary-r1"}"#));
-    assert!(vault.receive(same, &mut sent).await.is_ok());
+    assert!(vault.receive(same, &mut sent, true).await.is_ok());
     assert_eq!(*kept.value.lock().unwrap(), "canary-r1");
 }
 
