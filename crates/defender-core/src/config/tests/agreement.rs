@@ -168,25 +168,25 @@ fn they_agree_about_api_cloud_region_and_host() {
     let hosts = ["gateway.example", "https://gateway.example/api/incidents", "api.security.microsoft.com"];
     let endpoints: Vec<_> = hosts.iter().map(|host| in_endpoints("api", host)).collect();
     let mut accepted = 0;
+    let mut agree = |api: &str, cloud: &str, region: &str, endpoints: &str, limit: &str| {
+        let changes = [("api", api), ("cloud", cloud), ("region", region), ("endpoints", endpoints), ("limit", limit)];
+        accepted += usize::from(check(&text(&changes)));
+    };
+    let endpoints: Vec<_> = endpoints.iter().map(String::as_str).chain(["{}", "-"]).collect();
     for api in with(&["siem", "alerts", "graph", "incidents"]) {
-        for cloud in with(&Cloud::NAMES) {
-            for region in with(&Region::NAMES) {
-                for endpoints in endpoints.iter().map(String::as_str).chain(["{}", "-"]) {
-                    for limit in ["-", "50", "51", "100", "101", "1000", "1001", "10000", "10001"] {
-                        let changes = [
-                            ("api", &*api),
-                            ("cloud", &cloud),
-                            ("region", &region),
-                            ("endpoints", endpoints),
-                            ("limit", limit),
-                        ];
-                        accepted += usize::from(check(&text(&changes)));
-                    }
+        for endpoints in &endpoints {
+            for cloud in with(&Cloud::NAMES) {
+                for region in with(&Region::NAMES) {
+                    agree(&api, &cloud, &region, endpoints, "-");
                 }
+            }
+            for limit in ["50", "51", "100", "101", "1000", "1001", "10000", "10001"] {
+                agree(&api, "-", "-", endpoints, limit);
+                agree(&api, "-", "\"us\"", endpoints, limit);
             }
         }
     }
-    assert!(accepted > 1000, "{accepted}");
+    assert!(accepted > 300, "{accepted}");
 }
 
 #[test]
@@ -361,8 +361,10 @@ fn they_agree_about_every_value_of_every_member() {
         for value in &values {
             let (name, value, _) = with_member(home, member, value);
 
-            for api in ["siem", "alerts", "graph", "incidents"] {
-                let region = if api == "siem" { "\"us\"" } else { "-" };
+            // A request belongs to one API alone, whatever it holds.
+            let apis = if home == "request" { &["siem"][..] } else { &["siem", "alerts", "graph", "incidents"] };
+            for api in apis {
+                let region = if *api == "siem" { "\"us\"" } else { "-" };
                 let changes = [("api", &*format!("\"{api}\"")), ("region", region), (name, &value)];
                 accepted += usize::from(check(&text(&changes)));
             }
