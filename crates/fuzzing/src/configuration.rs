@@ -1,6 +1,6 @@
 //! Configurations.
 
-use defender_core::config::{Config, CredentialKind};
+use defender_core::config::{Config, CredentialKind, Emit, Selection};
 use defender_core::contract::{Budget, Position};
 use defender_core::tick::{Now, Tick};
 use defender_core::{Machine, Output};
@@ -33,6 +33,9 @@ pub fn configuration(data: &[u8]) -> Reached {
     };
     let mut reached = Reached::from(["valid"]);
     reached.insert(if config.request.is_some() { "request" } else { "running" });
+    reached.insert(config.protocol.title);
+    reached.extend((config.emit == Emit::FirstSeen).then_some("first-seen"));
+    reached.extend((config.selection != Selection::default()).then_some("selection"));
     let kind = config.credential.kind();
     reached.insert(kind.name());
     let plan = config.plan();
@@ -48,6 +51,7 @@ pub fn configuration(data: &[u8]) -> Reached {
     }
     assert_eq!(Config::parse(&with_secret).as_ref(), Ok(&config), "{with_secret}");
     assert_eq!(plan.identity, config.identity());
+    assert_eq!(plan.accepts, config.accepts());
     for origin in &plan.origins {
         assert!(origin.scheme == "https" || (origin.scheme == "http" && is_loopback(&origin.host)), "{origin:?}");
         assert!(!origin.host.is_empty() && !origin.host.contains(['/', '@', '?', '#', '\\', ' ']), "{origin:?}");

@@ -1,8 +1,10 @@
 //! Answers of the token endpoint, and errors of both.
 
+use std::sync::LazyLock;
+
 use defender_core::config::Config;
 use defender_core::contract::{Delay, Diagnostic, Failure, Fault};
-use defender_core::failure::{no_answer, transport_failure};
+use defender_core::failure::{PageFault, no_answer, page_failure, transport_failure};
 use defender_core::http::{MAX_RETRY_AFTER, ResponseHead, TransportFailure, TransportFailureKind};
 use defender_core::tick::{Now, Tick};
 use defender_core::token::{MAX_LIFETIME, read_token};
@@ -26,8 +28,7 @@ pub fn token_answer(data: &[u8]) -> Reached {
     canary::replace(&mut body, MEMBER.as_bytes(), b"@ACCESS@");
     canary::replace(&mut body, canary::TOKEN.as_bytes(), b"t");
     canary::replace(&mut body, b"@ACCESS@", MEMBER.as_bytes());
-    let config = config();
-    match read_token(&head, &body, now(), &config) {
+    match read_token(&head, &body, now(), &configs()[0]) {
         Ok(token) => {
             canary::check(&token);
             let bearer = token.bearer().expose();
@@ -39,20 +40,38 @@ pub fn token_answer(data: &[u8]) -> Reached {
     }
 }
 
-/// Whatever the detections endpoint answers, or the host says of the connection, the failure is fit to be shown.
+/// Whatever the endpoint of any API answers, or the host says of the connection, the failure is fit to be shown, and names the API.
 ///
 /// The text is as for [`token_answer`]; the body serves as the host's words as well.
 pub fn api_failure(data: &[u8]) -> Reached {
     let (head, body) = answer_of(data);
-    let config = config();
     let mut reached = Reached::new();
     let bearer = defender_core::secret::Secret::new(canary::TOKEN);
-    for mut failure in
-        [defender_core::failure::api_failure(&head, &body, now(), &config), no_answer(&head, &body, &config)]
-    {
+    for config in apis() {
+        for mut failure in
+            [defender_core::failure::api_failure(&head, &body, now(), config), no_answer(&head, &body, config)]
+        {
+            failure.redact(&bearer);
+            let code = failure.fault_mut().map(|fault| fault.code.clone()).unwrap_or_default();
+            if let Some(things) = code.strip_prefix("http.not-") {
+                assert_eq!(things, config.protocol.things);
+                reached.insert(config.protocol.title);
+            }
+            reached.insert(check(failure));
+        }
+    }
+    // In these an API has a few words of its own: one at a time, which is faster.
+    let config = &apis()[data.len() % apis().len()];
+    for fault in [PageFault::Refused, PageFault::Elsewhere, PageFault::Endless] {
+        let mut failure = page_failure(fault, &head, &body, config);
         failure.redact(&bearer);
         reached.insert(check(failure));
     }
+    check_transport(&head, &body, config, &mut reached);
+    reached
+}
+
+fn check_transport(head: &ResponseHead, body: &[u8], config: &Config, reached: &mut Reached) {
     let kinds = [
         TransportFailureKind::Denied,
         TransportFailureKind::Dns,
@@ -63,23 +82,44 @@ pub fn api_failure(data: &[u8]) -> Reached {
         TransportFailureKind::Broken,
     ];
     let kind = kinds[usize::from(head.status) % kinds.len()];
-    let detail = String::from_utf8_lossy(&body).into_owned();
+    let detail = String::from_utf8_lossy(body).into_owned();
     for url in ["", "https://login.microsoftonline.com/x", detail.as_str()] {
         let told = TransportFailure { kind, detail: detail.clone() };
-        let mut failure = transport_failure(&told, url, &config);
-        failure.redact(&bearer);
+        let mut failure = transport_failure(&told, url, config);
+        failure.redact(&defender_core::secret::Secret::new(canary::TOKEN));
         reached.insert(check(failure));
     }
-    reached
 }
 
-fn config() -> Config {
-    let secret = serde_json::Value::from(canary::SECRET);
-    let text = format!(
-        r#"{{"tenant_id":"contoso.example","client_id":"11111111-2222-4333-8444-555555555555","client_secret":{secret},
-        "api":"siem","region":"eu"}}"#
-    );
-    Config::parse(&text).expect("the configuration is valid")
+/// The members that choose each API, and at the end a single request.
+const SOURCES: [&str; 6] = [
+    r#""api":"siem","region":"eu""#,
+    r#""api":"alerts""#,
+    r#""api":"graph""#,
+    r#""api":"incidents""#,
+    r#""api":"incidents","endpoints":{"api":"api.security.microsoft.com"}"#,
+    r#""api":"siem","region":"eu","request":{"ago":"PT1H"}"#,
+];
+
+static CONFIGS: LazyLock<[Config; 6]> = LazyLock::new(|| {
+    SOURCES.map(|members| {
+        let secret = serde_json::Value::from(canary::SECRET);
+        let text = format!(
+            r#"{{"tenant_id":"contoso.example","client_id":"11111111-2222-4333-8444-555555555555","client_secret":{secret},
+            {members}}}"#
+        );
+        Config::parse(&text).expect("the configuration is valid")
+    })
+});
+
+/// A source of each API, and a single request.
+pub(crate) fn configs() -> &'static [Config] {
+    CONFIGS.as_slice()
+}
+
+/// A source of each API.
+fn apis() -> &'static [Config] {
+    &CONFIGS[..5]
 }
 
 fn now() -> Now {

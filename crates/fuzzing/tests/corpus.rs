@@ -6,6 +6,15 @@ use std::{fs, io};
 
 use fuzzing::{TARGETS, Target};
 
+/// What the core calls the APIs.
+const PROTOCOLS: [&str; 5] = [
+    "the SIEM API",
+    "the Alerts API of Defender for Endpoint",
+    "the alerts API of Microsoft Graph",
+    "the incidents API of Microsoft Graph",
+    "the incidents API of Defender XDR",
+];
+
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"))
 }
@@ -55,19 +64,24 @@ fn errors_of_the_service_are_fit_to_be_shown() {
     replay(
         fuzzing::api_failure,
         inputs("api_failure"),
-        &["forbidden", "rejected", "throttled", "unauthenticated", "unavailable"],
+        &[&["forbidden", "rejected", "throttled", "unauthenticated", "unavailable"], &PROTOCOLS[..]].concat(),
     );
 }
 
 #[test]
 fn checkpoints_are_read_back_or_refused() {
-    replay(fuzzing::checkpoint, inputs("checkpoint"), &["accepted", "frozen", "read-on", "read-on-request", "refused"]);
+    replay(
+        fuzzing::checkpoint,
+        inputs("checkpoint"),
+        &["accepted", "frozen", "partial", "plain", "read-on", "read-on-request", "refused", "taken-over"],
+    );
 }
 
 #[test]
 fn configurations_mean_what_their_plan_says() {
     let credentials = ["access_token", "certificate", "client_assertion", "client_secret", "federated_token"];
-    let reached = [&["refused", "request", "running", "valid"][..], &credentials].concat();
+    let words = ["first-seen", "refused", "request", "running", "selection", "valid"];
+    let reached = [&words[..], &credentials, &PROTOCOLS].concat();
     replay(fuzzing::configuration, inputs("configuration"), &reached);
 }
 
@@ -100,6 +114,7 @@ fn the_machine_obeys_its_laws() {
             "throttled",
             "unauthenticated",
             "unavailable",
+            "came-without",
         ],
     );
 }

@@ -7,11 +7,12 @@ use defender_core::http::Request;
 use defender_core::tick::{Now, TICKS_PER_SECOND};
 use defender_core::{Input, Machine, Output};
 
+use super::asked::Asked;
 use super::laws::{Before, check_batch, check_told};
 use super::service::{self, Answer};
 use super::setup::Setup;
+use crate::Reached;
 use crate::bytes::Bytes;
-use crate::{Reached, canary};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -37,6 +38,7 @@ pub(super) struct Host {
     answer: Option<Answer>,
     /// The answers before it in this poll, as far as they were read.
     fed: Vec<Vec<u8>>,
+    asked: Asked,
     /// Before this no request may be sent, on the monotonic clock.
     quiet_until: u64,
     jumps: usize,
@@ -58,6 +60,7 @@ impl Host {
             delivered: BTreeSet::new(),
             answer: None,
             fed: Vec::new(),
+            asked: Asked::default(),
             quiet_until: 0,
             jumps: 0,
             reached: Reached::new(),
@@ -124,6 +127,7 @@ impl Host {
         } else {
             self.quiet_until = 0;
         }
+        self.asked.restart(with_token);
         self.machine = machine;
         self.given.clone_from(&self.stored);
         if self.setup.is_probe {
@@ -162,7 +166,8 @@ impl Host {
                     requests += 1;
                     assert!(requests <= budget.max_requests, "{requests} requests in {budget:?}");
                     assert!(self.now.monotonic >= self.quiet_until, "the delay is not over");
-                    check_request(&request);
+                    let Setup { api, is_first_seen, .. } = self.setup;
+                    self.asked.see(&request, api, is_first_seen, self.now, &mut self.reached);
                     self.send(&request, bytes);
                 }
                 Output::ReadBody => self.read_body(),
@@ -213,9 +218,9 @@ impl Host {
                 if bytes.one_in(16) {
                     self.pass(bytes.pick(&[1, 61, 1000]));
                 }
-                service::answer(bytes, request, self.now)
+                service::answer(bytes, request, &self.setup, self.asked.range, self.now)
             }
-            None => Ok(service::well(request)),
+            None => Ok(service::well(request, self.setup.api)),
         };
         match sent {
             Ok(answer) => {
@@ -240,18 +245,6 @@ impl Host {
         };
         self.machine.handle(input, self.now);
     }
-}
-
-/// The secret goes to the token endpoint alone, the token to the detections endpoint alone.
-fn check_request(request: &Request) {
-    canary::check(request);
-    let form = canary::find(&request.body, b"kanarie9Q").is_some();
-    let bearer = request.headers.iter().any(|(_, value)| value.contains(canary::TOKEN));
-    let is_for_token = service::is_for_token(request);
-    assert!(form == is_for_token && bearer != is_for_token, "{request:?}");
-    let origin =
-        if is_for_token { "https://login.microsoftonline.com/" } else { "https://wdatp-alertexporter-eu.windows.com/" };
-    assert!(request.url.starts_with(origin) && !request.url.contains("kanarie9Q"), "{request:?}");
 }
 
 fn delay_of(failure: &Failure) -> Option<u64> {

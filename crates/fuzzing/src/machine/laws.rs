@@ -6,6 +6,8 @@ use defender_core::MAX_EVENT_BYTES;
 use defender_core::checkpoint::{MAX_CHECKPOINT_BYTES, State};
 use defender_core::config::Format;
 use defender_core::contract::{Batch, Budget, Event, Failure, Gap, GapCause, NextPoll, Payload, Position};
+use defender_core::tick::Tick;
+use serde_json::Value;
 
 use super::setup::Setup;
 use crate::answer::is_json;
@@ -34,12 +36,14 @@ pub(super) fn check_batch(batch: &Batch, budget: Budget, before: &Before<'_>, se
     for gap in &batch.gaps {
         check_gap(gap, reached);
     }
+    check_unexpanded(batch, reached);
     for notice in &batch.notices {
         check_diagnostic(notice);
         reached.insert(match notice.code.as_str() {
             "answer.cap" => "cap",
             "clock.skew" => "skew",
             "overlap.shortened" => "overlap-shortened",
+            "checkpoint.taken-over" => "taken-over",
             _ => "notice",
         });
     }
@@ -101,6 +105,30 @@ fn check_progress(batch: &Batch, before: &Before<'_>, state: &State, reached: &m
     }
 }
 
+/// The batch that carries an event without what is expanded tells a gap of that.
+fn check_unexpanded(batch: &Batch, reached: &mut Reached) {
+    if batch.events.iter().any(|event| event.attributes.iter().any(|(name, _)| name == "without")) {
+        assert!(batch.gaps.iter().any(|gap| gap.cause == GapCause::Partial), "{:?}", batch.gaps);
+        reached.insert("came-without");
+    }
+}
+
+/// A thing that is updated in place is known by its id, and each of its versions by the stamp as well.
+fn check_object(event: &Event, body: &[u8], setup: &Setup) {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return };
+    let Some(id) = members.get(setup.api.id).and_then(Value::as_str).filter(|id| !id.is_empty()) else { return };
+    let stamp = |name: &str| members.get(name).and_then(Value::as_str).and_then(Tick::parse);
+    let (updated, created) = (stamp(setup.api.updated), stamp(setup.api.created));
+    assert_eq!(event.subject, id);
+    assert_eq!(event.occurred, created);
+    assert_eq!(event.visible, if setup.is_first_seen { created } else { updated });
+    match updated {
+        _ if setup.is_first_seen => assert_eq!(event.key, id),
+        Some(updated) => assert_eq!(event.key, format!("{id}@{updated}")),
+        None => assert!(event.attributes.iter().any(|(name, value)| name == "defects" && value.contains("no-stamp"))),
+    }
+}
+
 fn check_event(event: &Event, fed: &[Vec<u8>], setup: &Setup) {
     let Event { key, subject, body: payload, attributes, .. } = event;
     let body = payload.as_bytes();
@@ -118,6 +146,9 @@ fn check_event(event: &Event, fed: &[Vec<u8>], setup: &Setup) {
     let shown = String::from_utf8_lossy(body);
     assert!(fed.iter().any(|fed| canary::find(fed, body).is_some()), "{shown} is no piece of an answer");
     assert!(is_json(body), "{shown} is no JSON");
+    if setup.api.updates() {
+        check_object(event, body, setup);
+    }
 }
 
 fn check_gap(gap: &Gap, reached: &mut Reached) {
@@ -127,6 +158,7 @@ fn check_gap(gap: &Gap, reached: &mut Reached) {
         GapCause::Truncated => "gap-truncated",
         GapCause::Unreadable if gap.detail.contains("larger than") => "gap-oversize",
         GapCause::Unreadable => "gap-unreadable",
+        GapCause::Partial if gap.detail.contains("206") => "gap-missing-part",
         GapCause::Partial => "gap-partial",
         GapCause::Other(_) | GapCause::Expired => "gap-other",
     });
@@ -158,6 +190,9 @@ pub(super) fn check_told(failure: &Failure, budget: Budget, setup: &Setup, reach
             && needed.max_requests >= budget.max_requests
             && needed.max_duration >= budget.max_duration;
         assert!(grows && needed != budget, "{budget:?}, {needed:?}");
+    }
+    if failure.fault_mut().is_some_and(|fault| fault.code == "quota.used-up") {
+        reached.insert("quota-used-up");
     }
     reached.insert(check_failure(failure));
 }

@@ -1,8 +1,11 @@
 //! The whole machine: bytes decide what the operator configured, what the service answers, what time it is, what the
 //! host allows, and when it kills the instance.
 
+mod api;
+mod asked;
 mod host;
 mod laws;
+mod objects;
 mod service;
 mod setup;
 

@@ -3,6 +3,10 @@
 use defender_core::http::{Request, ResponseHead, TransportFailure, TransportFailureKind};
 use defender_core::tick::{Now, TICKS_PER_SECOND, Tick};
 
+use super::api::Api;
+use super::asked::Range;
+use super::objects;
+use super::setup::Setup;
 use crate::bytes::Bytes;
 use crate::canary;
 
@@ -37,10 +41,11 @@ impl Answer {
     }
 }
 
-/// A good answer: a token, or no detections.
-pub(super) fn well(request: &Request) -> Answer {
+/// A good answer: a token, or no records.
+pub(super) fn well(request: &Request, api: &Api) -> Answer {
     let token = format!(r#"{{"access_token":"{}","expires_in":3599}}"#, canary::TOKEN);
-    Answer::new(200, if is_for_token(request) { token.into_bytes() } else { b"[]".to_vec() })
+    let none = if api.updates() { r#"{"value":[]}"# } else { "[]" };
+    Answer::new(200, if is_for_token(request) { token } else { none.to_owned() }.into_bytes())
 }
 
 pub(super) fn is_for_token(request: &Request) -> bool {
@@ -48,7 +53,15 @@ pub(super) fn is_for_token(request: &Request) -> bool {
 }
 
 /// What the bytes make of an answer.
-pub(super) fn answer(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Result<Answer, TransportFailure> {
+///
+/// `range` is what was asked for last other than by a link.
+pub(super) fn answer(
+    bytes: &mut Bytes<'_>,
+    request: &Request,
+    setup: &Setup,
+    range: Option<Range>,
+    now: Now,
+) -> Result<Answer, TransportFailure> {
     let kind = bytes.below(16);
     let mut answer = match kind {
         8 => return Err(transport_failure(bytes)),
@@ -58,6 +71,9 @@ pub(super) fn answer(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Resu
         12 => Answer::new(bytes.pick(&[200, 204, 206, 100, 0, 999]), foreign(bytes, request)),
         _ if is_for_token(request) => token(bytes),
         13 => Answer::new(200, foreign(bytes, request)),
+        14 if setup.api.updates() => objects::page(request, setup, range, now),
+        15 if setup.api.expand.is_some() && request.url.contains("$expand") => Answer::new(503, Vec::new()),
+        _ if setup.api.updates() => objects::any(bytes, request, setup, range, now),
         _ => detections(bytes, request, now),
     };
     if kind >= 4 {
@@ -91,6 +107,7 @@ fn dress(answer: &mut Answer, bytes: &mut Bytes<'_>, now: Now) {
         }
         3 => answer.head.headers.push(("x-ms-request-id".to_owned(), canary::SECRET.to_owned())),
         4 => answer.head.headers.push(("Content-Type".to_owned(), "text/html".to_owned())),
+        5 if answer.head.status == 200 => answer.head.status = 206,
         _ => {}
     }
 }
@@ -161,9 +178,15 @@ fn detections(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Answer {
     if let Some(limit) = limit(request).filter(|_| form & 32 == 0) {
         rows.drain(..rows.len().saturating_sub(limit));
     }
+    Answer::new(200, body_of(bytes, request, form, &rows, now).into_bytes())
+}
+
+/// Rows in some form of an answer.
+pub(super) fn body_of(bytes: &mut Bytes<'_>, request: &Request, form: u8, rows: &[String], now: Now) -> String {
+    let count = rows.len();
     let separator = if form & 1 == 0 { "," } else { " ,\r\n\t" };
     let rows = rows.join(separator);
-    let body = match form / 2 % 8 {
+    match form / 2 % 8 {
         4 => {
             // Here, elsewhere, again and again, and none at all. It is a secret as the client's is.
             let here = request.url.split('?').next().unwrap_or_default();
@@ -176,7 +199,7 @@ fn detections(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Answer {
                 "null".to_owned(),
             ];
             let link = &links[bytes.below(links.len())];
-            if count % 4 == 0 {
+            if count.is_multiple_of(4) {
                 format!("{{\"@odata.nextLink\":{link},\"value\":[{rows}]}}")
             } else {
                 format!("{{\"value\":[{rows}],\"n\":{{}},\"@odata.nextLink\" : {link} }}")
@@ -186,12 +209,11 @@ fn detections(bytes: &mut Bytes<'_>, request: &Request, now: Now) -> Answer {
         7 if count == 1 => rows,
         5 => format!("\u{feff} [ {rows} ] "),
         _ => format!("[{rows}]"),
-    };
-    Answer::new(200, body.into_bytes())
+    }
 }
 
-/// One record. The upper half of the byte says which, the lower half when it was processed.
-fn row(byte: usize, spread: usize, since: Tick, until: Tick, padding: usize) -> String {
+/// Which record a byte means, and when it was processed: the upper half says the one, the lower half the other.
+pub(super) fn placed(byte: usize, spread: usize, since: Tick, until: Tick) -> (usize, usize, Tick) {
     let (id, place) = (byte / 16, byte % 16);
     let at = match (spread, place) {
         // All on one tick, or out of the range, or spread over it.
@@ -202,6 +224,12 @@ fn row(byte: usize, spread: usize, since: Tick, until: Tick, padding: usize) -> 
         (3, 15) => until,
         _ => since.plus((until.0.saturating_sub(since.0)) / 16 * i64::try_from(place).unwrap_or(0)),
     };
+    (id, place, at)
+}
+
+/// One record. The upper half of the byte says which, the lower half when it was processed.
+fn row(byte: usize, spread: usize, since: Tick, until: Tick, padding: usize) -> String {
+    let (id, place, at) = placed(byte, spread, since, until);
     let text = "\u{e9}".repeat([0, 10, 60, 300][padding % 4]);
     match (spread, byte) {
         (3, 0x10) => "null".to_owned(),
