@@ -268,10 +268,18 @@ fn what_is_expanded_comes_again_after_an_outage() {
         rig.poll(BUDGET, |_| (503, Vec::new(), String::new())).unwrap_err();
         rig.advance(60);
     }
-    let row = alert("7", "2026-01-01T11:01:00Z");
+    let (row, stamp) = (alert("7", "2026-01-01T11:01:00Z"), Tick::parse("2026-01-01T11:01:00Z").unwrap());
     let mut attributes = Vec::new();
     for _ in 0..3 {
-        let batch = rig.poll(BUDGET, |_| answer(std::slice::from_ref(&row), None)).unwrap();
+        let batch = rig
+            .poll(BUDGET, |url| {
+                let url = read(url);
+                let bound =
+                    |operator: &str| Tick::parse(url.split(operator).nth(1).unwrap().get(..28).unwrap()).unwrap();
+                let is_shown = (bound(" ge ")..=bound(" le ")).contains(&stamp);
+                answer(if is_shown { std::slice::from_ref(&row) } else { &[] }, None)
+            })
+            .unwrap();
         assert!(batch.gaps.is_empty(), "{:?}", batch.gaps);
         attributes.extend(batch.events.into_iter().map(|event| event.attributes.len()));
         rig.advance(60);
