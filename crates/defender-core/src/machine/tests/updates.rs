@@ -143,6 +143,9 @@ fn an_answer_as_full_as_a_page_is_halved_and_no_page_is_turned() {
     }
 }
 
+/// Whether an answer names a next page, after so many rows of so many.
+type Link = fn(usize, usize) -> bool;
+
 /// A service of alerts at these stamps, which are their ids, in pages of so many, whatever `$top` says.
 fn paged(rows: &[String], url: &str, page: usize, link: impl Fn(usize, usize) -> bool) -> Answer {
     let url = read(url);
@@ -177,7 +180,7 @@ fn stamps(count: i64) -> Vec<String> {
 #[test]
 fn pages_cut_shorter_than_asked_for_are_found_out() {
     // By a link; without one; with one in every answer that has rows, whether or not there are more.
-    let links: [(&str, fn(usize, usize) -> bool); 3] =
+    let links: [(&str, Link); 3] =
         [("by link", |shown, all| shown < all), ("silent", |_, _| false), ("always", |_, _| true)];
     for (name, link) in links {
         for count in [49, 50, 51, 100, 300] {
