@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Where the quota is kept, what a request names is planned, and a page beyond the first is one of a single tick.
+    /// The quota is kept, what a request names is planned, and a page beyond the first is one of the range before.
     pub(super) fn see(&mut self, request: &Request, api: &Api, is_first_seen: bool, now: Now, reached: &mut Reached) {
         check_secrets(request, api);
         if is_for_token(request) {
@@ -44,8 +44,7 @@ impl Asked {
         }
         if request.url.contains(canary::LINK) {
             let Some(range) = self.range else { panic!("a link without a page before it: {}", request.url) };
-            assert_eq!(range.since, range.until, "a link of more than a tick was followed: {}", request.url);
-            reached.insert("page-by-link");
+            reached.insert(if range.since == range.until { "page-of-a-tick-by-link" } else { "page-by-link" });
             return;
         }
         let Some(range) = range_of(&request.url, api, is_first_seen) else { panic!("no range: {}", request.url) };
@@ -54,7 +53,7 @@ impl Asked {
         let prefers = request.headers.iter().any(|(name, _)| *name == "prefer");
         assert_eq!(prefers, api.origin.contains("graph"), "{request:?}");
         if request.url.contains("$skip=") {
-            assert_eq!(range.since, range.until, "pages of more than a tick are turned: {}", request.url);
+            assert_eq!(self.range, Some(range), "a page of another range: {}", request.url);
             reached.insert("page-by-skip");
         } else if self.range == Some(range) && range.since == range.until {
             reached.insert("tick-again");
