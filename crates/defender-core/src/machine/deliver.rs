@@ -92,20 +92,21 @@ impl Machine {
     /// Puts an event into the batch, and its key into the ring.
     pub(super) fn deliver(&mut self, held: Held) {
         if held.event.attributes.iter().any(|(name, _)| name == "without") {
-            self.note_unexpanded();
+            self.note_unexpanded(held.at);
         }
         self.remember(held.fingerprint, held.at);
         self.poll.push(held.event);
     }
 
-    fn note_unexpanded(&mut self) {
-        let Some(Round { at: since, end: until, .. }) = self.state.as_ref().and_then(|state| state.round) else {
-            return;
-        };
-        if self.unexpanded.is_some_and(|before| (before.since, before.until) != (since, until)) {
+    /// One more event without what `$expand` asks for, which counts at this tick: it may be the one behind the slice.
+    fn note_unexpanded(&mut self, at: Tick) {
+        let Some(Round { at: since, end, .. }) = self.state.as_ref().and_then(|state| state.round) else { return };
+        if self.unexpanded.is_some_and(|before| before.since != since) {
             self.tell_unexpanded();
         }
-        self.unexpanded.get_or_insert(Unexpanded { since, until, events: 0 }).events += 1;
+        let unexpanded = self.unexpanded.get_or_insert(Unexpanded { since, until: end, events: 0 });
+        unexpanded.until = unexpanded.until.max(end).max(at.plus(1));
+        unexpanded.events += 1;
     }
 
     /// Tells which events came without what `$expand` asks for: in the batch that carries them, and of the slice as it was when
