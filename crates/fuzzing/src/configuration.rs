@@ -1,7 +1,7 @@
 //! Configurations.
 
 use defender_core::config::{Config, CredentialKind, Emit, Selection};
-use defender_core::contract::{Budget, Position};
+use defender_core::contract::{Budget, Position, SecretPlace};
 use defender_core::tick::{Now, Tick};
 use defender_core::{Machine, Output};
 use serde_json::Value;
@@ -56,7 +56,11 @@ pub fn configuration(data: &[u8]) -> Reached {
         assert!(origin.scheme == "https" || (origin.scheme == "http" && is_loopback(&origin.host)), "{origin:?}");
         assert!(!origin.host.is_empty() && !origin.host.contains(['/', '@', '?', '#', '\\', ' ']), "{origin:?}");
     }
-    assert_eq!(plan.secrets.is_empty(), kind == CredentialKind::AccessToken);
+    assert!(!plan.secrets.is_empty());
+    for secret in &plan.secrets {
+        let is_bearer = matches!(secret.place, SecretPlace::Bearer);
+        assert_eq!(is_bearer, kind == CredentialKind::AccessToken, "{secret:?}");
+    }
     // The token endpoint, unless there is a token.
     let origin = format!("{}://{}", plan.origins[0].scheme, plan.origins[0].host);
     let now = Now { wall: Tick::parse("2026-01-01T12:00:00Z").unwrap_or_default(), monotonic: 0 };
