@@ -1,6 +1,7 @@
 //! What a complete slice changes.
 
 use super::*;
+use crate::protocol::GRAPH_ALERTS;
 use crate::test_config::config;
 use crate::tick::TICKS_PER_SECOND;
 
@@ -37,6 +38,121 @@ fn a_slice_grows_as_far_as_answers_stay_below_the_cap() {
         complete(&mut state, &config, rows);
         assert_eq!(state.length, HOUR / 16 * factor, "{cap:?} {rows}");
     }
+}
+
+#[test]
+fn where_pages_are_asked_for_a_slice_grows_as_far_as_answers_stay_below_the_lesser_of_page_and_cap() {
+    let config = Config { protocol: &GRAPH_ALERTS, limit: Some(900), ..config() };
+    for (cap, rows, factor) in [
+        (None, 99, 4),
+        (None, 100, 2),
+        (None, 299, 2),
+        (None, 300, 1),
+        (Some(90), 9, 4),
+        (Some(90), 10, 2),
+        (Some(9000), 300, 1),
+    ] {
+        let mut state = State { cap, ..state(&config) };
+        complete(&mut state, &config, rows);
+        assert_eq!(state.length, HOUR / 16 * factor, "{cap:?} {rows}");
+    }
+}
+
+#[test]
+fn a_partial_answer_is_read_again_until_a_day_after_it_has_settled() {
+    let config = config();
+    let fresh = state(&config);
+    let end = fresh.round.unwrap().end;
+    let settled = end.plus(config.settle + config.overlap);
+    for (sent, is_partial, reread) in [
+        (settled, false, end),
+        (settled.minus(1), false, end.minus(1)),
+        (settled, true, fresh.reread),
+        (settled.plus(24 * HOUR), true, end),
+        (settled.plus(24 * HOUR).minus(1), true, end.minus(1)),
+    ] {
+        for told in [reread, reread.plus(1)] {
+            let mut state = State { partial: Some(told), ..fresh.clone() };
+            state.complete(&config, &Answer { sent, is_partial, ..Answer::default() });
+            let watermark = (reread > fresh.reread).then_some(reread);
+            assert_eq!((state.cursor, state.reread, state.watermark), (end, reread, watermark), "{sent} {is_partial}");
+            // What is told of and asked for again is not told of again.
+            assert_eq!(state.partial, Some(told).filter(|told| *told > reread));
+        }
+    }
+}
+
+#[test]
+fn after_a_slice_without_what_is_expanded_the_next_one_is_asked_for_in_full() {
+    let config = config();
+    for (failures, left) in [(0, 0), (1, 1), (PATIENCE - 1, PATIENCE - 1), (PATIENCE + 1, PATIENCE - 1)] {
+        let mut state = State { failures, plain: true, ..state(&config) };
+        complete(&mut state, &config, 0);
+        assert_eq!((state.plain, state.failures), (false, left));
+    }
+}
+
+#[test]
+fn a_successor_begins_an_overlap_before_the_earlier_mark_and_ends_where_the_other_would_have() {
+    let config = config();
+    let (early, late) = (Tick::parse("2026-01-01T10:00:00Z").unwrap(), Tick::parse("2026-01-01T11:00:00Z").unwrap());
+    for (cursor, reread) in [(early, late), (late, early)] {
+        for (bound, start) in [
+            (None, early.minus(config.overlap)),
+            (Some(late), early.minus(config.overlap)),
+            (Some(early.minus(config.overlap)), early.minus(config.overlap).minus(1)),
+        ] {
+            let other = State { cursor, reread, bound, ..state(&config) };
+            let state = State::take_over(&config, &other);
+            assert_eq!((state.start, state.cursor, state.reread), (start, start, start), "{bound:?}");
+            assert_eq!((state.bound, state.round, state.anchored), (bound, None, other.anchored));
+        }
+    }
+    let measured = State { anchored: true, ..state(&config) };
+    assert!(State::take_over(&config, &measured).anchored);
+}
+
+#[test]
+fn a_round_ends_where_the_clock_of_the_service_stands_but_not_within_a_slice() {
+    let config = config();
+    let fresh = state(&config);
+    let Round { until, at, end } = fresh.round.unwrap();
+    for (now, expected) in [
+        (until.plus(config.settle), until),
+        (until.plus(config.settle).minus(1), until.minus(1)),
+        (end.plus(config.settle), end),
+        (at, end),
+    ] {
+        let mut state = fresh.clone();
+        state.end_round_at(&config, now);
+        assert_eq!(state.round, Some(Round { until: expected, at, end }));
+    }
+}
+
+#[test]
+fn a_slice_that_was_cut_goes_on_with_what_lies_before_its_newest_row_where_that_is_less_than_half() {
+    let config = config();
+    let fresh = state(&config);
+    let Round { until, at, end } = fresh.round.unwrap();
+    let middle = at.plus(HOUR / 2);
+    for (newest, expected) in [
+        (None, middle),
+        (Some(middle.plus(MILLISECOND)), middle),
+        (Some(middle.plus(MILLISECOND).minus(1)), middle.minus(1)),
+        (Some(at.plus(MILLISECOND + 1)), at.plus(1)),
+        // So near to the beginning there is nothing a millisecond before it.
+        (Some(at.plus(MILLISECOND)), at.plus(MILLISECOND)),
+        (Some(at.plus(1)), at.plus(1)),
+        (Some(at), at.plus(1)),
+        (Some(end), middle),
+    ] {
+        let mut state = fresh.clone();
+        assert!(state.cut_before(newest));
+        assert_eq!((state.round, state.length), (Some(Round { until, at, end: expected }), HOUR / 2), "{newest:?}");
+    }
+    let mut tick = State { round: Some(Round { until, at, end: at.plus(1) }), ..fresh };
+    assert!(!tick.cut_before(None) && !tick.cut_before(Some(at)));
+    assert_eq!(tick.round, Some(Round { until, at, end: at.plus(1) }));
 }
 
 #[test]
@@ -95,14 +211,16 @@ fn a_start_that_was_mistaken_moves_back_once_with_all_that_stood_there() {
         assert!(state.round(&config, now.plus(HOUR)).is_some());
         state
     };
-    let mut state = begun(Start::Ago(HOUR));
+    let mut state = State { failures: PATIENCE, plain: true, ..begun(Start::Ago(HOUR)) };
     let from = state.start;
     assert!(state.anchor(1));
+    assert_eq!((state.failures, state.plain), (0, false));
     assert_eq!((state.start, state.cursor, state.reread), (from.minus(1), from.minus(1), from.minus(1)));
     assert!(state.round.is_none() && !state.anchor(1), "{state:?}");
     for mut stays in [begun(Start::At(from)), State { anchored: true, ..begun(Start::Ago(HOUR)) }] {
+        (stays.failures, stays.plain) = (PATIENCE, true);
         assert!(!stays.anchor(1));
-        assert_eq!(stays.start, from);
+        assert_eq!((stays.start, stays.failures, stays.plain), (from, PATIENCE, true));
     }
     let mut behind = begun(Start::Ago(HOUR));
     assert!(!behind.anchor(0) && !behind.anchor(1), "it was measured");

@@ -219,3 +219,19 @@ fn members_of_one_api_are_refused_with_another() {
     assert_eq!(of("graph", &[("emit", "\"first-seen\"")]).emit, Emit::FirstSeen);
     refused("graph", &[("emit", "\"first\"")], "/emit", &["`every-update`, `first-seen`"]);
 }
+
+#[test]
+fn what_is_in_force_means_the_same_as_what_was_written() {
+    for (api, changes) in [
+        ("graph", &[("severity", "\"high\""), ("status", "[\"new\", \"resolved\"]"), ("emit", "\"first-seen\"")][..]),
+        ("graph", &[("service_source", "\"dataLossPrevention\""), ("limit", "7")]),
+        ("alerts", &[("region", "\"aea\""), ("severity", "[\"low\"]")]),
+        ("incidents", &[("status", "\"awaitingAction\""), ("cloud", "\"dod\"")]),
+        ("incidents", &[("endpoints", r#"{"api": "api.security.microsoft.com"}"#), ("status", "\"redirected\"")]),
+    ] {
+        let config = of(api, changes);
+        let secret = format!("{{\"client_secret\": \"{SECRET}\",");
+        let effective = config.plan().effective_config.replacen('{', &secret, 1);
+        assert_eq!(Config::parse(&effective), Ok(config), "{effective}");
+    }
+}

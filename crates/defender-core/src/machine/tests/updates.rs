@@ -112,6 +112,8 @@ fn each_version_is_an_event_and_the_first_one_alone_if_so_configured() {
             for event in &batch.events {
                 assert_eq!((event.kind, &*event.subject, event.attributes.len()), ("alert", "da1_2", 0));
                 assert_eq!(event.occurred, Tick::parse("2026-01-01T10:00:00Z"));
+                let visible = if emit == "first-seen" { event.occurred } else { Tick::parse(updated) };
+                assert_eq!(event.visible, visible);
                 seen.push(event.key.clone());
             }
             rig.advance(300);
