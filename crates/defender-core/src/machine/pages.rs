@@ -97,6 +97,14 @@ fn hash(link: &str) -> u64 {
     XxHash64::oneshot(0, link.as_bytes())
 }
 
+/// The link to a further page in what came in place of an answer, whatever else is wrong with that.
+pub(super) fn link_in(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let (_, rest) = text.split_once("\"@odata.nextLink\"")?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    rest.split('"').next().map(str::to_owned)
+}
+
 /// What of a link may be a token: the values of its query and the parts of its path, as they were written and as they are
 /// meant. What the planned URL holds as well is none.
 pub(super) fn secrets_of(link: &str, planned: &str) -> impl Iterator<Item = Secret> {

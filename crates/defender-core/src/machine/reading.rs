@@ -13,6 +13,7 @@ use crate::token::{Claims, read_token};
 
 use super::deliver::Taken;
 use super::edges::Edges;
+use super::pages::link_in;
 use super::passes::{Pass, Passes};
 use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
@@ -321,7 +322,7 @@ impl Machine {
         } else {
             api_failure(head, body, now, &self.config)
         };
-        self.redact(&mut failure, None);
+        self.redact(&mut failure, link_in(body).as_deref());
         self.look_into_token(&mut failure, now);
         self.service_failed(ask, failure, head.status);
     }

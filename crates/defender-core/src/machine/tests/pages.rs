@@ -465,3 +465,18 @@ fn a_neighbour_proves_enough_with_its_first_page() {
     rig.poll(Budget { max_requests: 2, ..BUDGET }, |_| answers.next().unwrap()).unwrap();
     assert!(rig.requests.iter().all(|url| number(url).is_none()), "{:?}", rig.requests);
 }
+
+#[test]
+fn a_link_in_what_came_in_place_of_an_answer_is_not_repeated() {
+    for body in [
+        r#"{"@odata.nextLink":"https://elsewhere.example/?skip_5L0k","value":[]}"#,
+        r#"{"value":[], "@odata.nextLink" : "/p?$skiptoken=skip_5L0k"#,
+    ] {
+        for status in [202, 206, 403, 404, 503] {
+            let mut rig = Rig::new("", &Position::Resume(None));
+            let failure = rig.poll(BUDGET, |_| (status, Vec::new(), body.to_owned())).unwrap_err();
+            let told = format!("{failure:?}");
+            assert!(told.contains("nextLink") && !told.contains("5L0k"), "{told}");
+        }
+    }
+}
