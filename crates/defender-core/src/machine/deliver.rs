@@ -53,6 +53,11 @@ impl Machine {
         if is_shared && !lies_inside && row.visible.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
             return Taken::Done { is_new: false };
         }
+        // An answer holds the tick behind its slice, which behind the end of a closed range nobody asked for.
+        let bound = self.state.as_ref().and_then(|state| state.bound).filter(|_| is_bounded && !is_shared);
+        if bound.is_some_and(|bound| row.visible.is_some_and(|at| at >= bound)) {
+            return Taken::Done { is_new: false };
+        }
         let at = row.visible.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
         let fingerprint = fingerprint(&row.key(self.config.keyed_by(), record));
         if lies_inside {
