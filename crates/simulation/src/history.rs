@@ -1,4 +1,4 @@
-//! The detections that the service has: when each is stamped, when it shows up, and its bytes.
+//! What the service has: when each thing is stamped, when it is shown, and its bytes. Here the detections, which never change.
 
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
@@ -8,21 +8,43 @@ use crate::world::MINUTE;
 /// When every history begins: on a whole hour, so that stamps and the edges of slices meet often.
 pub(crate) const ORIGIN: &str = "2026-01-01T00:00:00Z";
 
-/// One detection.
+/// What has to be delivered once: a detection; a version of an alert or incident; or one with all of its versions, where the
+/// first that is met counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Detection {
+pub(crate) struct Item {
     /// What the service filters on.
     pub(crate) stamp: Tick,
-    /// From when on a request shows it.
-    pub(crate) appears: Tick,
-    /// The stamp as its record shows it.
+    /// When it is shown and how, one after the other.
+    pub(crate) shows: Vec<Show>,
+    /// The stamp as its records show it.
     pub(crate) printed: Option<Tick>,
-    /// Its `FullId`, where the record has one.
-    pub(crate) full_id: Option<String>,
-    pub(crate) alert: Option<String>,
-    /// Its bytes, which are no other detection's.
-    pub(crate) record: Vec<u8>,
+    /// The key that follows from its records, where they have what it is made of.
+    pub(crate) key: Option<String>,
+    /// What it is of: the alert of a detection, the alert or incident of a version.
+    pub(crate) subject: Option<String>,
+    /// The product, where the service may miss the things of one.
+    pub(crate) source: usize,
+    /// Whether the service fails for ever where it has to expand it.
+    pub(crate) breaks_expand: bool,
     pub(crate) looks: Looks,
+}
+
+/// How an item looks for a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Show {
+    /// From when on a request shows it.
+    pub(crate) from: Tick,
+    /// From when on no request shows it any more.
+    pub(crate) until: Tick,
+    /// Its bytes, which are nothing else's.
+    pub(crate) record: Vec<u8>,
+    /// Its bytes without what `$expand` asks for, where that makes a difference.
+    pub(crate) bare: Option<Vec<u8>>,
+    /// What a filter may choose it by.
+    pub(crate) severity: &'static str,
+    pub(crate) status: &'static str,
+    /// Whether the filters of the configuration choose it.
+    pub(crate) is_wanted: bool,
 }
 
 /// What is special about a record.
@@ -35,15 +57,67 @@ pub(crate) struct Looks {
     pub(crate) odd: bool,
     pub(crate) no_object: bool,
     pub(crate) oversize: bool,
+    /// Too large only with what `$expand` brings.
+    pub(crate) oversize_expanded: bool,
     /// On the tick of another one.
     pub(crate) tied: bool,
     /// Among ten and more within a second, where a minute has a fifth of them.
     pub(crate) in_burst: bool,
+    /// With a word that nobody documents.
+    pub(crate) unknown_word: bool,
+    /// Not the first version.
+    pub(crate) update: bool,
+    /// Stamped together with many others.
+    pub(crate) in_bulk: bool,
 }
 
-impl Detection {
+impl Item {
+    /// What never changes, from when it is shown on.
+    fn unchanging(stamp: Tick, from: Tick, record: Vec<u8>) -> Self {
+        let show = Show { from, until: Tick::MAX, record, bare: None, severity: "", status: "", is_wanted: true };
+        Self {
+            stamp,
+            shows: vec![show],
+            printed: Some(stamp),
+            key: None,
+            subject: None,
+            source: 0,
+            breaks_expand: false,
+            looks: Looks::default(),
+        }
+    }
+
+    /// From when on it can be read.
+    pub(crate) fn appears(&self) -> Tick {
+        self.shows.iter().find(|show| show.is_wanted).map_or(Tick::MAX, |show| show.from)
+    }
+
     pub(crate) fn lateness(&self) -> Ticks {
-        self.appears.0 - self.stamp.0
+        self.appears().0 - self.stamp.0
+    }
+
+    /// How it looks at a time, where it is shown then.
+    pub(crate) fn shown_at(&self, at: Tick) -> Option<&Show> {
+        self.shows.iter().find(|show| show.from <= at && at < show.until)
+    }
+
+    /// How it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        let record = || String::from_utf8_lossy(self.shows.first().map_or(b"", |show| &show.record)).into_owned();
+        self.key.clone().unwrap_or_else(record)
+    }
+}
+
+/// Notes which of the items, by stamp, have others near.
+pub(crate) fn note_crowds(items: &mut [Item], length: Ticks) {
+    let minutes = usize::try_from(length / MINUTE).unwrap_or(0);
+    for at in 0..items.len() {
+        let before = at.checked_sub(1).and_then(|before| items.get(before)).map(|item| item.stamp);
+        let after = items.get(at + 1).map(|item| item.stamp);
+        items[at].looks.tied = [before, after].contains(&Some(items[at].stamp));
+        let near = |other: &&Item| (other.stamp.0 - items[at].stamp.0).abs() <= TICKS_PER_SECOND;
+        let crowd = items.iter().filter(near).count();
+        items[at].looks.in_burst = crowd >= 10 && crowd * minutes > 5 * items.len();
     }
 }
 
@@ -69,25 +143,18 @@ pub(crate) struct HistoryPlan {
     pub(crate) pretty: bool,
 }
 
-/// The history, by stamp. No two records have the same bytes.
-pub(crate) fn history(plan: &HistoryPlan, random: &mut Random) -> Vec<Detection> {
+/// The detections, by stamp. No two records have the same bytes.
+pub(crate) fn history(plan: &HistoryPlan, random: &mut Random) -> Vec<Item> {
     let mut stamps = stamps(plan, random);
     stamps.sort_unstable();
     let mut history: Vec<_> =
         stamps.iter().enumerate().map(|(serial, stamp)| detection(serial, *stamp, plan, random)).collect();
-    let minutes = usize::try_from(plan.length / MINUTE).unwrap_or(0);
-    for at in 0..history.len() {
-        let before = at.checked_sub(1).and_then(|before| history.get(before)).map(|d| d.stamp);
-        let after = history.get(at + 1).map(|d| d.stamp);
-        history[at].looks.tied = [before, after].contains(&Some(history[at].stamp));
-        let near = |other: &&Detection| (other.stamp.0 - history[at].stamp.0).abs() <= TICKS_PER_SECOND;
-        let crowd = history.iter().filter(near).count();
-        history[at].looks.in_burst = crowd >= 10 && crowd * minutes > 5 * history.len();
-    }
+    note_crowds(&mut history, plan.length);
     history
 }
 
-fn stamps(plan: &HistoryPlan, random: &mut Random) -> Vec<Tick> {
+/// When things happen: on a grid, in bursts, and several on a tick.
+pub(crate) fn stamps(plan: &HistoryPlan, random: &mut Random) -> Vec<Tick> {
     let grid = random.pick(&[1, TICKS_PER_SECOND, TICKS_PER_SECOND, 60 * TICKS_PER_SECOND]);
     let mut stamps: Vec<Tick> = Vec::new();
     while stamps.len() < plan.count {
@@ -108,15 +175,20 @@ fn stamps(plan: &HistoryPlan, random: &mut Random) -> Vec<Tick> {
     stamps
 }
 
-fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random) -> Detection {
-    let lateness = match random.below(1000) {
+/// How much later than stamped something shows up.
+pub(crate) fn lateness(plan: &HistoryPlan, random: &mut Random) -> Ticks {
+    match random.below(1000) {
         n if n < plan.late => random.between(0, plan.overlap),
         n if n < plan.late + plan.late / 4 => plan.overlap,
         n if n < plan.late + plan.late / 4 + plan.too_late => {
             random.between(1, 3 * 3600 * TICKS_PER_SECOND) + plan.overlap
         }
         _ => 0,
-    };
+    }
+}
+
+fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random) -> Item {
+    let lateness = lateness(plan, random);
     let mut looks = Looks::default();
     let mut members: Vec<String> = Vec::new();
     let alert = format!("da{}_{}", 637_000_000 + serial / 3 * 7, random.below(3));
@@ -204,6 +276,6 @@ fn detection(serial: usize, stamp: Tick, plan: &HistoryPlan, random: &mut Random
         record = random.pick(&["\"S\"", "[S]", "S", "-S.5e1"]).replace('S', &(serial + 1000).to_string());
         (full_id, shown_alert, printed) = (None, None, None);
     }
-    let appears = stamp.plus(lateness);
-    Detection { stamp, appears, printed, full_id, alert: shown_alert, record: record.into_bytes(), looks }
+    let item = Item::unchanging(stamp, stamp.plus(lateness), record.into_bytes());
+    Item { printed, key: full_id, subject: shown_alert, looks, ..item }
 }

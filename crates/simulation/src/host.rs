@@ -55,6 +55,8 @@ struct Begins {
     start: Tick,
     /// Whether it is a time before now, which the service's clock may still correct.
     is_relative: bool,
+    /// Whether it may begin earlier.
+    is_latest: bool,
     bound: Option<Tick>,
 }
 
@@ -82,16 +84,20 @@ impl<'a, S: Subject> Host<'a, S> {
         if world.history.last().is_some_and(|last| last.stamp < world.begins) {
             met.add(Met::Backfill);
         }
-        let first = match world.start {
-            StartsAt::Range(since, until) => Position::Range(since, until),
-            StartsAt::Now | StartsAt::Ago(_) | StartsAt::At(_) => Position::Resume(None),
+        let first = match (world.start, world.takes_over) {
+            (StartsAt::Range(since, until), _) => Position::Range(since, until),
+            (_, Some(cursor)) => {
+                met.add(Met::TakenOver);
+                Position::Resume(Some(world.checkpoint_of_siem(cursor)))
+            }
+            (StartsAt::Now | StartsAt::Ago(_) | StartsAt::At(_), None) => Position::Resume(None),
         };
         Self {
             world,
             config,
             line: Line::new(world, orders, limit, met),
             reference: Reference::new(world),
-            begins: Begins { start: Tick::MAX, is_relative: false, bound: None },
+            begins: Begins { start: Tick::MAX, is_relative: false, is_latest: false, bound: None },
             subject,
             position: first.clone(),
             state: None,
@@ -167,6 +173,7 @@ impl<'a, S: Subject> Host<'a, S> {
         if is_first {
             self.note_start();
         }
+        self.reference.polls(self.line.clock.service);
         let budget = self.budget();
         say!(self, "poll {} {} {budget:?}", self.polls, if is_fresh { "fresh" } else { "kept" });
         let done = self.subject.poll(&self.position, budget, &mut self.line)?;
@@ -177,7 +184,7 @@ impl<'a, S: Subject> Host<'a, S> {
                 if !is_fresh && !self.line.has_asked() && !matches!(failure, Failure::BudgetTooSmall(_)) {
                     self.line.met.add(Met::FailureAfterBatch);
                 }
-                self.fail(failure, is_first, budget).map(|()| Came::Something)
+                self.fail(failure, is_first, budget)
             }
         }
     }
@@ -194,19 +201,23 @@ impl<'a, S: Subject> Host<'a, S> {
         if self.state.as_ref().is_some_and(|state| state.frozen) {
             self.line.met.add(Met::FrozenResumed);
         }
+        if !self.world.host.hands_tokens_on {
+            self.line.service.forgets_calls();
+        }
         self.subject.begin_anew(&self.position, self.world.host.hands_tokens_on)?;
         Ok(true)
     }
 
     fn note_start(&mut self) {
         let wall = self.line.clock.now().wall;
-        let (start, is_relative, bound) = match self.world.start {
-            StartsAt::Now => (wall, true, None),
-            StartsAt::Ago(ago) => (wall.minus(ago), true, None),
-            StartsAt::At(at) => (at, false, None),
-            StartsAt::Range(since, until) => (since, false, Some(until)),
+        let (start, is_relative, bound) = match (self.world.takes_over, self.world.start) {
+            (Some(cursor), _) => (cursor.minus(self.world.overlap), false, None),
+            (None, StartsAt::Now) => (wall, true, None),
+            (None, StartsAt::Ago(ago)) => (wall.minus(ago), true, None),
+            (None, StartsAt::At(at)) => (at, false, None),
+            (None, StartsAt::Range(since, until)) => (since, false, Some(until)),
         };
-        self.begins = Begins { start, is_relative, bound };
+        self.begins = Begins { start, is_relative, is_latest: self.world.takes_over.is_some(), bound };
         self.line.skews.clear();
         self.reference.starts(start, bound);
         self.reference.begins(self.line.clock.service);
@@ -261,12 +272,22 @@ impl<'a, S: Subject> Host<'a, S> {
         if batch.next == NextPoll::Now && self.line.holds_answer() {
             self.line.met.add(Met::MidSlice);
         }
-        if let Ok(state) = State::from_text(&batch.checkpoint, &self.config.identity()) {
-            self.shows(&state)?;
+        let state = State::from_text(&batch.checkpoint, &self.config.identity()).ok();
+        if let Some(state) = &state {
+            self.shows(state)?;
         }
         self.reference.forgets(self.forgotten(batch.events.len()));
-        self.reference.takes(&batch, self.line.clock.service, self.line.service.asked, &mut self.line.met)?;
+        let service = &self.line.service;
+        self.reference.takes(&batch, self.line.clock.service, service.asked, &service.failed, &mut self.line.met)?;
         let next = batch.next;
+        if let Some(state) = state.filter(|state| state.round.is_none() && next != NextPoll::Now) {
+            self.reference.ends_round(
+                state.cursor,
+                self.line.service.asked_at,
+                self.line.clock.service,
+                &mut self.line.met,
+            )?;
+        }
         if self.line.clock.service < self.world.quiet_from && self.line.random.chance(self.world.host.slow_sink) {
             self.line.met.add(Met::SlowSink);
             let minutes = self.line.random.pick(&[2, 30, 180]);
@@ -354,7 +375,7 @@ impl<'a, S: Subject> Host<'a, S> {
         if self.state.as_ref().is_some_and(|before| before.anchored) {
             return Ok(());
         }
-        let Begins { start, is_relative, bound } = self.begins;
+        let Begins { start, is_relative, is_latest, bound } = self.begins;
         // Up to the first answer a start before now may still be corrected by the service's clock, where that is a minute
         // or more behind.
         let ahead = |skew: &Ticks| if *skew > MINUTE { *skew } else { 0 };
@@ -363,7 +384,8 @@ impl<'a, S: Subject> Host<'a, S> {
         } else {
             vec![start]
         };
-        if !may_begin.contains(&state.start) || state.bound != bound {
+        let begins_well = may_begin.contains(&state.start) || is_latest && state.start <= start;
+        if !begins_well || state.bound != bound {
             return Err(format!(
                 "it begins at {} and ends at {:?}, and has to at one of {may_begin:?} and {bound:?}",
                 state.start, state.bound
@@ -398,7 +420,7 @@ impl<'a, S: Subject> Host<'a, S> {
         Ok(())
     }
 
-    fn fail(&mut self, mut failure: Failure, is_first: bool, budget: Budget) -> Result<(), Stop> {
+    fn fail(&mut self, mut failure: Failure, is_first: bool, budget: Budget) -> Result<Came, Stop> {
         let told = format!("{failure:?}");
         say!(self, "  ! {told}");
         if told.contains("kanarie") {
@@ -406,9 +428,14 @@ impl<'a, S: Subject> Host<'a, S> {
         }
         let checkpoint = failure.fault_mut().and_then(|fault| fault.checkpoint.take());
         let may_carry = failure.fault_mut().is_some();
+        let mut came = Came::Something;
         let delay = match &failure {
             Failure::Throttled(delay) => {
                 self.line.met.add(Met::Throttled);
+                if delay.fault.code == "quota.used-up" {
+                    self.line.met.add(Met::QuotaKept);
+                    came = Came::MoreToRead;
+                }
                 delay.after
             }
             Failure::Unavailable(delay) => {
@@ -429,7 +456,8 @@ impl<'a, S: Subject> Host<'a, S> {
             }
             Failure::BudgetTooSmall(least) => {
                 self.line.met.add(Met::BudgetTooSmall);
-                return self.raise_floor(*least, budget).map_err(Stop::from);
+                self.raise_floor(*least, budget)?;
+                return Ok(Came::Something);
             }
             Failure::InvalidConfig(_) | Failure::UnusableCheckpoint(_) | Failure::Internal(_) => {
                 return Err(format!("a failure that nothing explains: {failure:?}").into());
@@ -453,7 +481,7 @@ impl<'a, S: Subject> Host<'a, S> {
                 self.line.clock.advance(pause);
             }
         }
-        Ok(())
+        Ok(came)
     }
 
     fn raise_floor(&mut self, least: Budget, given: Budget) -> Result<(), String> {

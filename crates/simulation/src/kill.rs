@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::api::Api;
 use crate::coverage::{Coverage, Met};
 use crate::host::Host;
 use crate::line::Orders;
@@ -10,7 +11,25 @@ use crate::subject::Core;
 use crate::world::World;
 
 /// The seeds of the kill matrix in `cargo test`. Together they meet all of `DELICATE`, in worlds that are short enough.
-pub const MATRIX_SEEDS: [u64; 8] = [9, 12, 25, 91, 133, 221, 289, 354];
+pub const MATRIX_SEEDS: [(Api, u64); 17] = [
+    (Api::Siem, 9),
+    (Api::Siem, 12),
+    (Api::Siem, 25),
+    (Api::Siem, 91),
+    (Api::Siem, 133),
+    (Api::Siem, 221),
+    (Api::Siem, 289),
+    (Api::Siem, 354),
+    (Api::Alerts, 254),
+    (Api::Alerts, 283),
+    (Api::Graph, 10),
+    (Api::Graph, 150),
+    (Api::Graph, 216),
+    (Api::Graph, 303),
+    (Api::Incidents, 10),
+    (Api::Incidents, 62),
+    (Api::Xdr, 86),
+];
 
 /// What a death in the midst of could cost something: a matrix that never met it proves nothing of it.
 const DELICATE: &[Met] = &[
@@ -36,6 +55,26 @@ const DELICATE: &[Met] = &[
     Met::RepeatedAfterKill,
     Met::Learned,
     Met::TokenRevoked,
+    Met::Update,
+    Met::Superseded,
+    Met::InBulk,
+    Met::SeenOnce,
+    Met::TopCut,
+    Met::PageShortOfTop,
+    Met::NoLink,
+    Met::OrderRefused,
+    Met::Skipped,
+    Met::SkipRefused,
+    Met::LeftBetweenPages,
+    Met::PassAgain,
+    Met::ExpandFails,
+    Met::ExpandBreaks,
+    Met::DeliveredBare,
+    Met::TooLargeExpanded,
+    Met::RowMissing,
+    Met::FoundAfterMissing,
+    Met::DeliveredAfterTakeOver,
+    Met::QuotaKept,
 ];
 
 /// What of all that a death could cost something in was never met.
@@ -51,11 +90,11 @@ pub fn missing_in_matrix(met: &Coverage) -> Vec<String> {
 /// # Errors
 ///
 /// What was violated, by which step.
-pub fn kill_matrix(seed: u64, threads: usize) -> Result<(u64, Coverage), Violation> {
-    let world = World::of(seed);
+pub fn kill_matrix(api: Api, seed: u64, threads: usize) -> Result<(u64, Coverage), Violation> {
+    let world = World::of(api, seed);
     let subject = || Core::new(&world.config, world.limits);
     let mut whole = Host::new(&world, Orders { survive: true, ..Orders::default() }, subject());
-    whole.run().map_err(|what| Violation::of_core(seed, None, what))?;
+    whole.run().map_err(|what| Violation::of_core(api, seed, None, what))?;
     let steps = whole.line.steps;
     let next = Mutex::new(1..=steps);
     let found = Mutex::new((Coverage::default(), None));
@@ -69,7 +108,7 @@ pub fn kill_matrix(seed: u64, threads: usize) -> Result<(u64, Coverage), Violati
                     let Ok(mut found) = found.lock() else { return };
                     match ran {
                         Ok(()) => found.0.merge(&host.line.met),
-                        Err(what) => found.1 = Some(Violation::of_core(seed, Some(step), what)),
+                        Err(what) => found.1 = Some(Violation::of_core(api, seed, Some(step), what)),
                     }
                     if found.1.is_some() {
                         return;

@@ -151,7 +151,7 @@ impl<'a> Line<'a> {
         Ok(match reply {
             Reply::Answer(head, body) => {
                 self.say(|| format!("  < {} {:?}", head.status, head.headers));
-                if let (Method::Get, 200 | 204, Some(date)) = (request.method, head.status, head.date()) {
+                if let (Method::Get, 200 | 204 | 206, Some(date)) = (request.method, head.status, head.date()) {
                     self.skews.push(self.now().wall.0 - date.0);
                 }
                 self.body = Some(body);
@@ -182,6 +182,7 @@ impl<'a> Line<'a> {
         }
         self.step()?;
         if let Piece::Failed(failure) = &piece {
+            self.service.fails();
             self.say(|| format!("  < the body: {failure:?}"));
         }
         Ok(piece)

@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use simulation::Api;
+
 const USAGE: &str =
-    "usage: simulate [--seeds N] [--from SEED] [--threads N] | --seed SEED [--kill-at STEP] [-v] | --kill-matrix SEED";
+    "usage: simulate [--seeds N] [--from SEED] [--threads N] | --seed SEED [--kill-at STEP] [-v] | --kill-matrix SEED
+       each with --api NAME for one API, siem, alerts, graph, incidents or xdr-incidents, instead of the seed's own";
 
 /// What the command line says.
 struct Options {
+    api: Option<Api>,
     seeds: u64,
     from: u64,
     threads: usize,
@@ -26,7 +30,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = options.matrix {
-        return match simulation::kill_matrix(seed, options.threads) {
+        return match simulation::kill_matrix(options.api.unwrap_or_else(|| Api::of(seed)), seed, options.threads) {
             Ok((steps, coverage)) => {
                 print!("{coverage}");
                 println!("seed {seed}: killed at each of {steps} steps, nothing lost");
@@ -36,7 +40,7 @@ fn main() -> ExitCode {
         };
     }
     if let Some(seed) = options.seed {
-        return match simulation::run_one(seed, options.verbose, options.kill_at) {
+        return match simulation::run_one(options.api, seed, options.verbose, options.kill_at) {
             Ok(coverage) => {
                 print!("{coverage}");
                 println!("seed {seed}: as it must be");
@@ -55,7 +59,7 @@ fn failed(violation: &simulation::Violation) -> ExitCode {
 
 fn many(options: &Options) -> ExitCode {
     let begun = Instant::now();
-    let report = simulation::run_many(options.from, options.seeds, options.threads);
+    let report = simulation::run_many(options.api, options.from, options.seeds, options.threads);
     let seconds = begun.elapsed().as_secs_f64();
     print!("{}", report.coverage);
     #[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
@@ -66,7 +70,7 @@ fn many(options: &Options) -> ExitCode {
     }
     let missing = report.coverage.missing();
     // A handful of seeds is not meant to meet everything.
-    let is_standard = options.seeds >= simulation::STANDARD_SEEDS;
+    let is_standard = options.seeds >= simulation::STANDARD_SEEDS && options.api.is_none();
     if is_standard {
         for what in &missing {
             eprintln!("error: never met: {what}");
@@ -79,6 +83,7 @@ fn many(options: &Options) -> ExitCode {
 fn options() -> Result<Options, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut options = Options {
+        api: None,
         seeds: simulation::STANDARD_SEEDS,
         from: 0,
         threads,
@@ -94,6 +99,10 @@ fn options() -> Result<Options, String> {
             continue;
         }
         let value = arguments.next().ok_or_else(|| format!("`{name}` lacks its value, or is no option"))?;
+        if name == "--api" {
+            options.api = Some(Api::named(&value).ok_or_else(|| format!("`{value}` is the name of no API"))?);
+            continue;
+        }
         let number = value.parse::<u64>().map_err(|_| format!("`{value}` after `{name}` is no number"))?;
         match name.as_str() {
             "--seeds" => options.seeds = number,

@@ -8,17 +8,42 @@ use defender_core::tick::Tick;
 
 use crate::coverage::{Coverage, Met};
 use crate::expected::{Account, Excuse, REACH, is_of_record};
-use crate::history::Detection;
-use crate::service::visible;
+use crate::history::{Item, Show};
+use crate::service::{FailedAsk, Failing, visible};
 use crate::world::World;
+
+/// How often a tick fails at the least before it is given up: until its neighbour is asked, and then by itself.
+const GIVEN_UP_AFTER: u32 = 6;
+
+/// How a record is known: its item, by its number in the history, and how it looks then.
+#[derive(Clone, Copy, Debug)]
+struct Looked<'a> {
+    at: usize,
+    show: &'a Show,
+    is_bare: bool,
+}
+
+/// All records of a world.
+fn looks(world: &World) -> HashMap<&[u8], Looked<'_>> {
+    let mut looks = HashMap::new();
+    for (at, item) in world.history.iter().enumerate() {
+        for show in &item.shows {
+            looks.insert(show.record.as_slice(), Looked { at, show, is_bare: false });
+            if let Some(bare) = &show.bare {
+                looks.insert(bare, Looked { at, show, is_bare: true });
+            }
+        }
+    }
+    looks
+}
 
 /// Judges what is delivered against what the service had.
 #[derive(Debug)]
 pub(crate) struct Reference<'a> {
     world: &'a World,
-    by_record: HashMap<&'a [u8], usize>,
+    by_record: HashMap<&'a [u8], Looked<'a>>,
     by_key: HashMap<String, usize>,
-    alerts: HashMap<&'a str, usize>,
+    subjects: HashMap<&'a str, usize>,
     delivered: Vec<u32>,
     /// What was delivered since the last stored checkpoint.
     since_store: Vec<usize>,
@@ -31,8 +56,13 @@ pub(crate) struct Reference<'a> {
     was_full: bool,
     /// What the ring may have forgotten since it was delivered.
     forgotten: Vec<bool>,
+    /// What was delivered without what `$expand` asks for.
+    bare: Vec<bool>,
     /// When the first poll was.
     began: Tick,
+    /// When the round began that is under way, by the stored checkpoint as well; none between two rounds.
+    round: Option<Tick>,
+    stored_round: Option<Tick>,
     watermark: Tick,
     /// Everything before it, in the order of the history, has been judged.
     judged: usize,
@@ -43,9 +73,9 @@ impl<'a> Reference<'a> {
         let count = world.history.len();
         Self {
             world,
-            by_record: world.history.iter().enumerate().map(|(at, d)| (d.record.as_slice(), at)).collect(),
+            by_record: looks(world),
             by_key: HashMap::new(),
-            alerts: HashMap::new(),
+            subjects: HashMap::new(),
             delivered: vec![0; count],
             since_store: Vec::new(),
             may_repeat: vec![false; count],
@@ -53,7 +83,10 @@ impl<'a> Reference<'a> {
             is_full: false,
             was_full: false,
             forgotten: vec![false; count],
+            bare: vec![false; count],
             began: Tick::MAX,
+            round: None,
+            stored_round: None,
             watermark: Tick::MIN,
             judged: 0,
         }
@@ -69,16 +102,41 @@ impl<'a> Reference<'a> {
         self.began = now;
     }
 
-    /// A range has been read to its end: all of it that the service showed when it was begun has come.
+    /// A range has been read to its end: all of it that could be read all the time since it was begun has come.
     pub(crate) fn ends(&self, now: Tick, met: &mut Coverage) -> Result<(), String> {
-        let range = self
-            .world
-            .history
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| d.stamp < self.account.bound && d.appears <= self.began);
-        for (at, d) in range {
-            self.judge(at, d, now, met).map_err(|what| format!("at the end of the range: {what}"))?;
+        self.judge_all(self.account.bound, self.began, now, met)
+            .map_err(|what| format!("at the end of the range: {what}"))
+    }
+
+    /// A poll begins, and a round where none is under way.
+    pub(crate) fn polls(&mut self, now: Tick) {
+        self.round.get_or_insert(now);
+    }
+
+    /// A round is over, which has read everything before the cursor, up to the last request at `asked_at`: all that could be read
+    /// all the time has come.
+    pub(crate) fn ends_round(
+        &mut self,
+        cursor: Tick,
+        asked_at: Tick,
+        now: Tick,
+        met: &mut Coverage,
+    ) -> Result<(), String> {
+        // A poll that has nothing to ask, as after the end of a range, is no round.
+        let Some(began) = self.round.take().filter(|began| *began <= asked_at) else { return Ok(()) };
+        met.add(Met::RoundJudged);
+        // What is excused is counted where the watermark passes it.
+        let mut excused = Coverage::default();
+        let judged = self.judge_all(cursor, began, now, &mut excused);
+        judged.map_err(|what| format!("at the end of the round since {began}: {what}"))
+    }
+
+    fn judge_all(&self, before: Tick, began: Tick, now: Tick, met: &mut Coverage) -> Result<(), String> {
+        let history = self.world.history.iter().enumerate();
+        for (at, item) in history.take_while(|(_, item)| item.stamp < before).skip(self.judged) {
+            if self.delivered[at] == 0 && self.account.could_be_read(item, began, now) {
+                self.judge(at, item, now, met)?;
+            }
         }
         Ok(())
     }
@@ -86,6 +144,7 @@ impl<'a> Reference<'a> {
     /// The host stored a checkpoint.
     pub(crate) fn stored(&mut self) {
         self.since_store.clear();
+        self.stored_round = self.round;
     }
 
     /// The host died, and reads on from its last stored checkpoint.
@@ -94,6 +153,7 @@ impl<'a> Reference<'a> {
             self.may_repeat[at] = true;
         }
         self.watermark = Tick::MIN;
+        self.round = self.stored_round;
     }
 
     /// The ring may be too small for the keys of what is delivered next, and forget those from a stamp on.
@@ -121,10 +181,11 @@ impl<'a> Reference<'a> {
         batch: &Batch,
         now: Tick,
         asked: (Tick, Tick),
+        failed: &[FailedAsk],
         met: &mut Coverage,
     ) -> Result<(), String> {
         for gap in &batch.gaps {
-            self.gap(gap, now, met)?;
+            self.gap(gap, now, failed, met)?;
         }
         for event in &batch.events {
             self.event(event, now, asked, met)?;
@@ -143,7 +204,7 @@ impl<'a> Reference<'a> {
     }
 
     fn event(&mut self, event: &Event, now: Tick, asked: (Tick, Tick), met: &mut Coverage) -> Result<(), String> {
-        let Some(&at) = self.by_record.get(event.body.as_bytes()) else {
+        let Some(&Looked { at, show, is_bare }) = self.by_record.get(event.body.as_bytes()) else {
             return Err(format!(
                 "delivered what the service never had: {}",
                 String::from_utf8_lossy(event.body.as_bytes())
@@ -151,20 +212,29 @@ impl<'a> Reference<'a> {
         };
         let d = &self.world.history[at];
         let wrong = |what: &str| Err(format!("{what}: {} ({})", event.key, shown(d)));
-        if d.appears > now {
+        if show.from > now {
             return wrong("delivered before the service showed it");
+        }
+        if !show.is_wanted {
+            return wrong("delivered though the filters leave it out");
         }
         if d.printed.is_some() && (d.stamp < self.account.start || d.stamp >= self.account.bound) {
             return wrong("delivered outside of what was asked for");
         }
-        if event.visible != d.printed || d.full_id.as_ref().is_some_and(|id| *id != event.key) {
+        if event.visible != d.printed || d.key.as_ref().is_some_and(|key| *key != event.key) {
             return wrong("delivered with another stamp or key than its record has");
         }
-        if event.subject != *d.alert.as_ref().unwrap_or(&event.key) {
-            return wrong("delivered with another subject than its alert");
+        if event.subject != *d.subject.as_ref().unwrap_or(&event.key) {
+            return wrong("delivered with another subject than it is of");
+        }
+        if event.kind != self.world.api.facts().map_or("detection", |facts| facts.kind) {
+            return wrong("delivered as another kind of thing");
+        }
+        if event.attributes.iter().any(|(name, _)| name == "without") != is_bare {
+            return wrong("it is not told truly whether something is left out");
         }
         if *self.by_key.entry(event.key.clone()).or_insert(at) != at {
-            return wrong("the key is another detection's");
+            return wrong("the key is another one's");
         }
         if self.delivered[at] > 0 {
             if std::mem::take(&mut self.may_repeat[at]) {
@@ -177,43 +247,64 @@ impl<'a> Reference<'a> {
         } else {
             self.forgotten[at] &= self.is_full;
             self.meets(d, asked, met);
-            if let Some(alert) = &d.alert
-                && self.alerts.insert(alert, at).is_some()
+            if let Some(subject) = &d.subject
+                && self.subjects.insert(subject, at).is_some()
             {
                 met.add(Met::SharedAlert);
             }
         }
+        if is_bare {
+            met.add(if d.looks.oversize_expanded { Met::TooLargeExpanded } else { Met::DeliveredBare });
+        }
+        self.bare[at] |= is_bare;
         self.delivered[at] += 1;
         self.since_store.push(at);
         Ok(())
     }
 
-    fn gap(&mut self, gap: &Gap, now: Tick, met: &mut Coverage) -> Result<(), String> {
+    fn gap(&mut self, gap: &Gap, now: Tick, failed: &[FailedAsk], met: &mut Coverage) -> Result<(), String> {
         // What fails for ever is given up in pieces that grow with what was given up before.
         let is_poisoned = |(first, last): &(Tick, Tick)| {
             let meets = gap.since.minus(REACH) <= *last && *first <= gap.until.plus(REACH);
             meets && gap.until.0 - gap.since.0 <= 4 * (last.0 - first.0) + 2 * REACH
         };
+        let was_met = |what: &[Failing]| {
+            failed.iter().any(|ask| what.contains(&ask.what) && ask.first <= gap.until && gap.since <= ask.last)
+        };
+        let is_tick = gap.until.0 - gap.since.0 == 1;
+        let between = || self.world.history.iter().filter(|d| gap.since <= d.stamp && d.stamp < gap.until);
         let is_true = match gap.cause {
             GapCause::Truncated => {
                 met.add(Met::Truncated);
                 let rows = visible(self.world, gap.since.minus(1), gap.until.plus(1), now).len();
-                gap.until.0 - gap.since.0 == 1 && self.world.service.cap.is_some_and(|cap| rows >= cap.rows)
+                let is_capped = self.world.service.cap.is_some_and(|cap| rows >= cap.rows);
+                let is_unreachable = was_met(&[Failing::SkipRefused, Failing::Doubtful]);
+                let is_changing = !is_capped && !is_unreachable && self.changes(between(), now);
+                if is_changing {
+                    met.add(Met::GivenUpWhileChanging);
+                }
+                is_tick && (is_capped || is_unreachable || is_changing)
             }
             GapCause::Unreadable if is_of_record(gap) => {
                 met.add(Met::Oversize);
-                let rows = visible(self.world, gap.since, gap.until, now);
-                rows.iter().any(|row| row.looks.oversize)
+                between().any(|d| d.looks.oversize && d.appears() <= now)
             }
             GapCause::Unreadable => {
                 met.add(Met::Unreadable);
-                self.world.service.poison.iter().any(is_poisoned)
+                self.world.service.poison.iter().any(is_poisoned) || self.failed_often(gap, failed)
             }
             GapCause::Other("overlap-shortened") => {
                 met.add(Met::OverlapShortened);
                 self.was_full
             }
-            GapCause::Other(_) | GapCause::Partial | GapCause::Expired => false,
+            GapCause::Partial => {
+                let is_missing = was_met(&[Failing::Partial]);
+                let is_too_large = |d: &Item| d.looks.oversize || d.looks.oversize_expanded;
+                let is_bare = was_met(&[Failing::FailedExpanded]) || between().any(is_too_large);
+                met.add(if is_missing { Met::PartMissingTold } else { Met::BareTold });
+                is_missing || is_bare
+            }
+            GapCause::Other(_) | GapCause::Expired => false,
         };
         if !is_true || gap.since >= gap.until {
             return Err(format!("a gap that is not so: {gap:?}"));
@@ -222,8 +313,23 @@ impl<'a> Reference<'a> {
         Ok(())
     }
 
-    /// A detection, whose number in the history is `at`, should have been delivered by now.
-    fn judge(&self, at: usize, d: &Detection, now: Tick, met: &mut Coverage) -> Result<(), String> {
+    /// Whether one of these came or went since the present round began.
+    fn changes<'b>(&self, mut items: impl Iterator<Item = &'b Item>, now: Tick) -> bool {
+        let began = self.round.unwrap_or(self.began);
+        let is_within = |at: Tick| began <= at && at <= now;
+        items.any(|item| item.shows.iter().any(|show| is_within(show.from) || is_within(show.until)))
+    }
+
+    /// Whether one tick, which is many requests where it has many things, failed as often as it takes to give it up.
+    fn failed_often(&self, gap: &Gap, failed: &[FailedAsk]) -> bool {
+        let is_updated = self.world.api.facts().is_some();
+        let of_tick = failed.iter().filter(|ask| (ask.first, ask.last.plus(1)) == (gap.since, gap.until));
+        let failures = of_tick.filter(|ask| matches!(ask.what, Failing::Failed | Failing::FailedExpanded));
+        is_updated && failures.map(|ask| ask.times).sum::<u32>() >= GIVEN_UP_AFTER
+    }
+
+    /// An item, whose number in the history is `at`, should have been delivered by now.
+    fn judge(&self, at: usize, d: &Item, now: Tick, met: &mut Coverage) -> Result<(), String> {
         let excuse = self.account.excuse(d);
         if excuse == Some(Excuse::Outside) {
             if d.stamp.plus(1) == self.account.start {
@@ -235,24 +341,41 @@ impl<'a> Reference<'a> {
             if excuse == Some(Excuse::TooLate) {
                 met.add(Met::BeyondOverlapFound);
             }
+            if d.shows.len() > 1 {
+                met.add(Met::SeenOnce);
+            }
+            if self.bare[at] && !self.account.tells_partial(d.stamp) {
+                return Err(format!("no gap says that something was left out of {}", shown(d)));
+            }
             return Ok(());
         }
         if let Some(excuse) = excuse {
             met.add(match excuse {
                 Excuse::Outside | Excuse::TooLate => Met::BeyondOverlap,
+                Excuse::Unwanted => Met::LeftOutByFilter,
                 Excuse::Truncated => Met::LostToCap,
                 Excuse::Unreadable => Met::LostToPoison,
+                Excuse::Hidden => Met::LostToMissingPart,
                 Excuse::LateInGap => Met::LateLostToShortOverlap,
                 Excuse::HiddenCap => Met::CapNeverShown,
             });
             return Ok(());
         }
-        let why = if d.appears > now { ", which the service does not even show yet" } else { "" };
+        if self.account.is_missing_at(d, now) && d.shown_at(now).is_some() {
+            if self.account.is_given_up(d, now) {
+                met.add(Met::LostToMissingPart);
+                return Ok(());
+            }
+        } else if !self.account.could_be_read(d, now, now) && d.appears() <= now {
+            met.add(Met::Superseded);
+            return Ok(());
+        }
+        let why = if d.appears() > now { ", which the service does not even show yet" } else { "" };
         Err(format!("LOST: the watermark {} has passed {}{why}", self.watermark, shown(d)))
     }
 
     /// Counts what is special about a detection that is delivered.
-    fn meets(&self, d: &Detection, (since, until): (Tick, Tick), met: &mut Coverage) {
+    fn meets(&self, d: &Item, (since, until): (Tick, Tick), met: &mut Coverage) {
         let looks = d.looks;
         let lateness = d.lateness();
         let on_edge = [since, since.plus(1), until.minus(2), until.minus(1)].contains(&d.stamp);
@@ -265,11 +388,16 @@ impl<'a> Reference<'a> {
             (looks.no_object, Met::NotAnObject),
             (looks.tied, Met::Tie),
             (looks.in_burst, Met::Burst),
-            (d.full_id.is_none() && !looks.no_object, Met::NoFullId),
+            (d.key.is_none() && !looks.no_object, Met::NoFullId),
             (d.stamp == self.account.start, Met::AtTheStart),
             (on_edge, Met::OnSeam),
             (lateness > 0 && lateness <= self.world.overlap, Met::LateFound),
             (lateness > 0 && lateness == self.world.overlap, Met::LateAsOverlap),
+            (looks.update, Met::Update),
+            (self.world.takes_over.is_some() && d.stamp < self.world.begins, Met::DeliveredAfterTakeOver),
+            (looks.in_bulk, Met::InBulk),
+            (looks.unknown_word, Met::UnknownWord),
+            (self.account.is_missing_at(d, d.appears()), Met::FoundAfterMissing),
         ] {
             if is_so {
                 met.add(what);
@@ -278,9 +406,9 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A detection in a message.
-fn shown(d: &Detection) -> String {
-    let key = d.full_id.clone().unwrap_or_else(|| String::from_utf8_lossy(&d.record).into_owned());
-    let minutes = d.lateness() / defender_core::tick::TICKS_PER_SECOND;
-    format!("{key} stamped {} and shown from {} on, {minutes} s later", d.stamp, d.appears)
+/// An item in a message.
+fn shown(d: &Item) -> String {
+    let seconds = d.lateness() / defender_core::tick::TICKS_PER_SECOND;
+    let shows: Vec<_> = d.shows.iter().map(|show| format!("{} .. {}", show.from, show.until)).collect();
+    format!("{} stamped {} and shown {seconds} s later: {}", d.name(), d.stamp, shows.join(", "))
 }

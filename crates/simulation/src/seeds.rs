@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::api::Api;
 use crate::coverage::{Coverage, Met};
 use crate::host::Host;
 use crate::line::Orders;
@@ -37,9 +38,10 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(crate) fn of_core(seed: u64, killed_at: Option<u64>, what: String) -> Self {
+    pub(crate) fn of_core(api: Api, seed: u64, killed_at: Option<u64>, what: String) -> Self {
         let kill = killed_at.map(|step| format!(" --kill-at {step}")).unwrap_or_default();
-        Self { seed, killed_at, what, again: format!("cargo run -p simulation -- --seed {seed}{kill} -v") }
+        let api = if api == Api::of(seed) { String::new() } else { format!(" --api {}", api.name()) };
+        Self { seed, killed_at, what, again: format!("cargo run -p simulation -- --seed {seed}{api}{kill} -v") }
     }
 }
 
@@ -50,17 +52,19 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Runs one seed, printing what happens where it is `verbose`, and killing the host at one step where that is given.
+/// Runs one seed, against its own API or another one, printing what happens where it is `verbose`, and killing the host at one
+/// step where that is given.
 ///
 /// # Errors
 ///
 /// What was violated.
-pub fn run_one(seed: u64, verbose: bool, kill_at: Option<u64>) -> Result<Coverage, Violation> {
-    run(seed, Orders { verbose, kill_at, survive: false }).map(|(coverage, _)| coverage)
+pub fn run_one(api: Option<Api>, seed: u64, verbose: bool, kill_at: Option<u64>) -> Result<Coverage, Violation> {
+    run(api.unwrap_or_else(|| Api::of(seed)), seed, Orders { verbose, kill_at, survive: false })
+        .map(|(coverage, _)| coverage)
 }
 
-fn run(seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
-    let world = World::of(seed);
+fn run(api: Api, seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
+    let world = World::of(api, seed);
     if orders.verbose {
         println!("{:#?}", Shown(&world));
     }
@@ -68,12 +72,12 @@ fn run(seed: u64, orders: Orders) -> Result<(Coverage, u32), Violation> {
     let mut host = Host::new(&world, orders, subject);
     match host.run() {
         Ok(()) => Ok((host.line.met, host.polls)),
-        Err(what) => Err(Violation::of_core(seed, orders.kill_at, what)),
+        Err(what) => Err(Violation::of_core(api, seed, orders.kill_at, what)),
     }
 }
 
-/// What the worlds of a built component have to meet between them. Its limits are those that it is shipped with, so no ring
-/// fills up there, and no answer is large enough to be suspected of a cap.
+/// What the worlds of the SIEM API have to meet between them that a built component runs in. Its limits are those that it is
+/// shipped with, so no ring fills up there, and no answer is large enough to be suspected of a cap.
 const IN_COMPONENT: &[Met] = &[
     Met::ManySlices,
     Met::Duplicate,
@@ -110,12 +114,13 @@ pub fn missing_in_component(met: &Coverage) -> Vec<String> {
 ///
 /// What was violated.
 pub fn run_subject<S: Subject>(
+    api: Api,
     seed: u64,
     verbose: bool,
     again: String,
     subject: impl FnOnce(&str) -> S,
 ) -> Result<(Coverage, u32), Violation> {
-    let world = World::with_default_limits(seed);
+    let world = World::with_default_limits(api, seed);
     if verbose {
         println!("{:#?}", Shown(&world));
     }
@@ -140,16 +145,17 @@ impl fmt::Debug for Shown<'_> {
         for (at, ahead) in jumps {
             writeln!(f, "from {at} on the local clock is {} s ahead", ahead / defender_core::tick::TICKS_PER_SECOND)?;
         }
-        for d in history {
-            let id = d.full_id.as_deref().unwrap_or("-");
-            writeln!(f, "{} shown from {} {id} {:?}", d.stamp, d.appears, d.looks)?;
+        for item in history {
+            let shows: Vec<_> = item.shows.iter().map(|show| format!("{} .. {}", show.from, show.until)).collect();
+            let id = item.key.as_deref().unwrap_or("-");
+            writeln!(f, "{} shown {} {id} {} {:?}", item.stamp, shows.join(", "), item.source, item.looks)?;
         }
         Ok(())
     }
 }
 
-/// Runs so many seeds from the first one on, on so many threads.
-pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
+/// Runs so many seeds from the first one on, on so many threads, each against its own API or all against one.
+pub fn run_many(api: Option<Api>, first: u64, count: u64, threads: usize) -> Report {
     let next = AtomicU64::new(first);
     let stop = AtomicBool::new(false);
     let report = Mutex::new(Report::default());
@@ -163,10 +169,11 @@ pub fn run_many(first: u64, count: u64, threads: usize) -> Report {
                         break;
                     }
                     own.seeds += 1;
-                    let ran = std::panic::catch_unwind(|| run(seed, Orders::default())).unwrap_or_else(|panic| {
+                    let api = api.unwrap_or_else(|| Api::of(seed));
+                    let ran = std::panic::catch_unwind(|| run(api, seed, Orders::default())).unwrap_or_else(|panic| {
                         let what = panic.downcast_ref::<String>().map(String::as_str);
                         let what = what.or(panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown kind");
-                        Err(Violation::of_core(seed, None, format!("a panic: {what}")))
+                        Err(Violation::of_core(api, seed, None, format!("a panic: {what}")))
                     });
                     match ran {
                         Ok((coverage, polls)) => {

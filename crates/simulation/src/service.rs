@@ -1,15 +1,24 @@
-//! The model of the service: the token endpoint and the detections endpoint, as documented and as they may be.
+//! The model of the service: the token endpoint and that of the API, as documented and as they may be.
+
+mod detections;
+mod updated;
 
 use defender_core::http::{Method, Request, ResponseHead, TransportFailure, TransportFailureKind};
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
+use crate::api::Api;
 use crate::body::{Body, Ending, failure};
 use crate::clock::Clock;
 use crate::coverage::{Coverage, Met};
 use crate::expected::REACH;
-use crate::history::Detection;
+use crate::history::{Item, Show};
+use crate::odata;
 use crate::random::Random;
-use crate::world::{DAY, Fault, HOUR, Order, Trouble, Window, World};
+use crate::world::{DAY, Fault, HOUR, Trouble, Window, World};
+
+use detections::Query;
+pub(crate) use detections::visible;
+use updated::{Calls, Cursor};
 
 /// The service of one run.
 #[derive(Debug)]
@@ -18,17 +27,33 @@ pub(crate) struct Service<'a> {
     random: Random,
     tokens: Vec<(String, Tick)>,
     issued: u64,
-    /// Before when, on the monotonic clock, each endpoint must not be asked: tokens, detections.
+    /// Before when, on the monotonic clock, each endpoint must not be asked: tokens, the API.
     not_before: [u64; 2],
     limit: Option<usize>,
-    /// The rows of further pages, by the number in the link.
+    /// What a link to a further page begins with, and its number follows.
+    skip_token: String,
+    /// Further pages, by the number in the link.
     pages: Vec<Page<'a>>,
+    /// The calls of the API that the present instance knows of.
+    calls: Calls,
     /// How far the local clock was ahead at the last request, in ticks.
     skew: Option<Ticks>,
-    /// Since when no request for detections was answered, for an outage of a day.
+    /// Since when no request of the API was answered, for an outage of a day.
     out_since: Option<Tick>,
-    /// The bounds of the last request for detections.
+    /// The bounds of the last request of the API.
     pub(crate) asked: (Tick, Tick),
+    /// When that was.
+    pub(crate) asked_at: Tick,
+    /// Whether it asks for what only `$expand` brings.
+    expands: bool,
+    /// Whether a request with `$orderby` was ever refused.
+    refused_order: bool,
+    /// Whether a further page was asked for since the first one.
+    turned: bool,
+    /// The numbers in the history of what the pages of the present answer showed.
+    pages_before: Vec<usize>,
+    /// What was not answered, or not in full.
+    pub(crate) failed: Vec<FailedAsk>,
     /// Prints the rows of every answer.
     verbose: bool,
 }
@@ -36,9 +61,64 @@ pub(crate) struct Service<'a> {
 /// A further page of an answer.
 #[derive(Debug)]
 struct Page<'a> {
-    rows: Vec<&'a Detection>,
+    what: PageOf<'a>,
     /// Whether its link leads nowhere any more, however often it is followed.
     has_run_out: bool,
+}
+
+/// What a further page shows.
+#[derive(Debug)]
+enum PageOf<'a> {
+    /// Rows that were chosen with the first page.
+    Rows(Vec<Row<'a>>),
+    /// What is there by the time that it is asked for.
+    Present(odata::Query, Cursor),
+}
+
+/// One row of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) item: &'a Item,
+    pub(crate) show: &'a Show,
+    is_bare: bool,
+}
+
+impl Row<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.show.bare.as_deref().filter(|_| self.is_bare).unwrap_or(&self.show.record)
+    }
+}
+
+/// A request of the API that was not answered, or not in full: what it asked for, both ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct FailedAsk {
+    pub(crate) first: Tick,
+    pub(crate) last: Tick,
+    pub(crate) what: Failing,
+    /// How often.
+    pub(crate) times: u32,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Failing {
+    /// No answer, or one that broke off.
+    Failed,
+    /// The same where it asked for what `$expand` brings.
+    FailedExpanded,
+    /// 206.
+    Partial,
+    /// 400 for a page that `$skip` asked for.
+    SkipRefused,
+    /// A page without rows behind a full one, which `$skip` asked for: nothing tells that there are no more.
+    Doubtful,
+}
+
+/// What is asked for.
+enum Wanted {
+    Page(usize),
+    Detections(Query),
+    Updated(odata::Query),
 }
 
 /// What comes of a request.
@@ -48,20 +128,9 @@ pub(crate) enum Reply {
     Failed(TransportFailure),
 }
 
-/// What a link to a further page begins with, and its number follows. It is a secret that must show up nowhere.
-const SKIP_TOKEN: &str = "https://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=kanarie-page-";
-
 /// Whether a request is for a further page.
 pub(crate) fn is_of_page(request: &Request) -> bool {
-    request.url.starts_with(SKIP_TOKEN)
-}
-
-/// The parameters of a request for detections.
-#[derive(Clone, Copy, Debug)]
-struct Query {
-    since: Tick,
-    until: Tick,
-    limit: Option<usize>,
+    request.url.contains("$skiptoken=")
 }
 
 impl<'a> Service<'a> {
@@ -73,10 +142,18 @@ impl<'a> Service<'a> {
             issued: 0,
             not_before: [0; 2],
             limit: limit.map(|limit| limit as usize),
+            skip_token: world.api.skip_token(),
             pages: Vec::new(),
+            calls: Calls::default(),
             skew: None,
             out_since: None,
             asked: (Tick::MIN, Tick::MIN),
+            asked_at: Tick::MIN,
+            expands: false,
+            refused_order: false,
+            turned: false,
+            pages_before: Vec::new(),
+            failed: Vec::new(),
             verbose,
         }
     }
@@ -84,6 +161,26 @@ impl<'a> Service<'a> {
     /// A host that died does not know what it was told to wait for.
     pub(crate) fn forgets_promises(&mut self) {
         self.not_before = [0; 2];
+        self.calls = Calls::default();
+    }
+
+    /// A fresh instance to which nothing is handed on does not know how often the one before asked.
+    pub(crate) fn forgets_calls(&mut self) {
+        self.calls = Calls::default();
+    }
+
+    /// The present answer breaks off, or is none.
+    pub(crate) fn fails(&mut self) {
+        self.note(if self.expands { Failing::FailedExpanded } else { Failing::Failed });
+    }
+
+    fn note(&mut self, what: Failing) {
+        let (first, last) = self.asked;
+        let same = |ask: &&mut FailedAsk| (ask.first, ask.last, ask.what) == (first, last, what);
+        match self.failed.iter_mut().rev().find(same) {
+            Some(ask) => ask.times += 1,
+            None => self.failed.push(FailedAsk { first, last, what, times: 1 }),
+        }
     }
 
     /// Answers a request; an error where no such request may be sent.
@@ -103,9 +200,22 @@ impl<'a> Service<'a> {
         if self.window(clock).is_some_and(|window| window.until.0 - window.from.0 >= DAY) {
             self.out_since.get_or_insert(clock.service);
         }
+        if !is_token {
+            self.calls.count(self.world.api, clock.now().monotonic, met)?;
+        }
         let latency = self.world.service.latency * TICKS_PER_SECOND;
         clock.advance(self.random.between(0, latency));
-        let reply = if is_token { self.token(clock, met) } else { self.detections(request, clock, met)? };
+        let reply = if is_token { self.token(clock, met) } else { self.records(request, clock, met)? };
+        match &reply {
+            _ if is_token => {}
+            Reply::Answer(head, _)
+                if head.status == 206 && self.world.api.facts().is_some_and(|facts| facts.is_graph) =>
+            {
+                self.note(Failing::Partial);
+            }
+            Reply::Answer(head, _) if matches!(head.status, 200 | 204) => {}
+            Reply::Answer(..) | Reply::Failed(_) => self.fails(),
+        }
         if !is_token && matches!(&reply, Reply::Answer(head, _) if head.status == 200) {
             let since = self.out_since.take();
             if since.is_some_and(|since| clock.service.0 - since.0 >= DAY - HOUR) {
@@ -190,20 +300,10 @@ impl<'a> Service<'a> {
         self.reply(200, body.into_bytes(), clock, met)
     }
 
-    fn detections(&mut self, request: &Request, clock: &mut Clock, met: &mut Coverage) -> Result<Reply, String> {
+    fn records(&mut self, request: &Request, clock: &mut Clock, met: &mut Coverage) -> Result<Reply, String> {
         met.add(Met::Request);
-        let page = request.url.strip_prefix(SKIP_TOKEN).map(str::parse::<usize>);
-        let query = match page {
-            Some(Ok(page)) if page < self.pages.len() => Err(page),
-            Some(_) => return Err(format!("a link that was never given: {}", request.url)),
-            None => Ok(self.query(&request.url)?),
-        };
-        if let Ok(query) = query {
-            self.asked = (query.since, query.until);
-            if self.limit.is_some() && query.limit.is_none() {
-                met.add(Met::WithoutLimit);
-            }
-        }
+        self.asked_at = clock.service;
+        let wanted = self.wanted(request, met)?;
         match self.trouble(clock) {
             Some(Trouble::NoConnection) => {
                 met.add(Met::Outage);
@@ -240,13 +340,22 @@ impl<'a> Service<'a> {
             None
         };
         if let Some(reply) = fault.and_then(|fault| self.instead(fault, clock, met)) {
+            if let (Reply::Answer(head, _), Wanted::Updated(query)) = (&reply, &wanted)
+                && head.status == 400
+            {
+                self.refused_order |= query.orders;
+                if query.skip > 0 {
+                    self.note(Failing::SkipRefused);
+                }
+            }
             return Ok(reply);
         }
-        let query = match query {
-            Ok(query) => query,
-            Err(page) => {
+        match wanted {
+            Wanted::Detections(query) => Ok(self.detections(query, fault, clock, met)),
+            Wanted::Updated(query) => Ok(self.updated(&query, Cursor::First, None, fault, clock, met)),
+            Wanted::Page(page) => {
                 // A tick of many pages that run out each time could not be told from one that cannot be read.
-                let is_tick = self.asked.1.0 - self.asked.0.0 <= REACH;
+                let is_tick = self.world.api == Api::Siem && self.asked.1.0 - self.asked.0.0 <= REACH;
                 let rate = if is_tick { 0 } else { self.world.service.expired_links };
                 if self.pages[page].has_run_out || (rate > 0 && self.is_faulty(rate, clock)) {
                     self.pages[page].has_run_out = true;
@@ -255,21 +364,37 @@ impl<'a> Service<'a> {
                     return Ok(self.reply(status, b"{\"error\":{\"code\":\"x\"}}".to_vec(), clock, met));
                 }
                 met.add(Met::LaterPage);
-                let rows = self.pages[page].rows.clone();
-                return Ok(self.page(rows, Some(page), fault, clock, met));
+                Ok(match &self.pages[page].what {
+                    PageOf::Rows(rows) => {
+                        let rows = rows.clone();
+                        self.page(rows, Some(page), fault, clock, met)
+                    }
+                    PageOf::Present(query, cursor) => {
+                        let (query, cursor) = (query.clone(), *cursor);
+                        self.updated(&query, cursor, Some(page), fault, clock, met)
+                    }
+                })
             }
-        };
-        let habits = &self.world.service;
-        let hits = |(first, last): &(Tick, Tick)| {
-            let reaches_up = if habits.until_is_open { *first < query.until } else { *first <= query.until };
-            let reaches_down = if habits.since_is_open { query.since < *last } else { query.since <= *last };
-            reaches_up && reaches_down
-        };
-        if self.world.service.poison.iter().any(hits) {
-            met.add(Met::Poisoned);
-            return Ok(self.reply(500, b"{\"error\":{\"code\":\"x\",\"message\":\"y\"}}".to_vec(), clock, met));
         }
-        Ok(self.rows(query, fault, clock, met))
+    }
+
+    /// What a request asks for; an error where no such request may be sent.
+    fn wanted(&mut self, request: &Request, met: &mut Coverage) -> Result<Wanted, String> {
+        if let Some(page) = request.url.strip_prefix(&self.skip_token) {
+            return match page.parse::<usize>() {
+                Ok(page) if page < self.pages.len() => Ok(Wanted::Page(page)),
+                _ => Err(format!("a link that was never given: {}", request.url)),
+            };
+        }
+        if self.world.api.facts().is_some() {
+            return self.updated_query(request, met).map(Wanted::Updated);
+        }
+        let query = self.query(&request.url)?;
+        self.asked = (query.since, query.until);
+        if self.limit.is_some() && query.limit.is_none() {
+            met.add(Met::WithoutLimit);
+        }
+        Ok(Wanted::Detections(query))
     }
 
     /// What comes in place of an answer.
@@ -309,118 +434,58 @@ impl<'a> Service<'a> {
             }
             Fault::OtherStatus => {
                 met.add(Met::OtherStatus);
-                let status = self.random.pick(&[302, 400, 404, 202, 206]);
+                // Where 206 is documented, it tells something that is so.
+                let has_206 = self.world.api.facts().is_some_and(|facts| facts.is_graph);
+                let status = self.random.pick(&[302, 400, 404, 202, if has_206 { 203 } else { 206 }]);
                 self.reply(status, b"[]".to_vec(), clock, met)
             }
             Fault::Cut | Fault::Broken | Fault::Stalled | Fault::Malformed => return None,
         })
     }
 
-    /// The answer proper.
-    fn rows(&mut self, query: Query, fault: Option<Fault>, clock: &mut Clock, met: &mut Coverage) -> Reply {
-        let habits = &self.world.service;
-        let mut rows = visible(self.world, query.since, query.until, clock.service);
-        for (bound, is_open, open, closed) in [
-            (query.since, habits.since_is_open, Met::OpenSince, Met::ClosedSince),
-            (query.until, habits.until_is_open, Met::OpenUntil, Met::ClosedUntil),
-        ] {
-            if self.world.history.iter().any(|d| d.stamp == bound && d.appears <= clock.service) {
-                met.add(if is_open { open } else { closed });
-            }
+    /// Spoils a link for once, where that happens; `of` is the page that it stands on.
+    fn spoiled(&mut self, link: String, of: Option<usize>, clock: &Clock, met: &mut Coverage) -> String {
+        if !self.is_faulty(self.world.service.bad_links, clock) {
+            return link;
         }
-        if let Some(limit) = query.limit.filter(|limit| rows.len() > *limit) {
-            met.add(Met::LimitCut);
-            rows.drain(..rows.len() - limit);
+        if let Some(page) = of.filter(|_| self.random.chance(500)) {
+            met.add(Met::LinkAgain);
+            return format!("{}{page}", self.skip_token);
         }
-        if let Some(cap) = habits.cap.filter(|cap| rows.len() > cap.rows) {
-            if cap.keeps_newest {
-                met.add(Met::CapCutNewest);
-                rows.drain(..rows.len() - cap.rows);
-            } else {
-                met.add(Met::CapCutOldest);
-                rows.truncate(cap.rows);
-            }
+        met.add(Met::LinkElsewhere);
+        let (_, place) = self.skip_token.split_once("://").unwrap_or_default();
+        let (host, path) = place.split_once('/').unwrap_or_default();
+        match self.random.below(6) {
+            0 => format!("https://elsewhere.example/{path}0"),
+            1 => format!("http://{host}/{path}0"),
+            2 => format!("https://{host}:444/{path}0"),
+            3 => format!("https://u:kanarie@{host}/api/alerts"),
+            4 => "//elsewhere.example/kanarie".to_owned(),
+            _ => "kanarie".to_owned(),
         }
-        for at in (0..rows.len()).rev() {
-            if self.random.chance(habits.twice) {
-                met.add(Met::DuplicatedRow);
-                let again = rows[at];
-                rows.insert(self.random.index(rows.len() + 1), again);
-            }
-        }
-        if rows.len() > 1 {
-            met.add(match habits.order {
-                Order::Ascending => Met::Ascending,
-                Order::Descending => Met::Descending,
-                Order::Shuffled => Met::Shuffled,
-            });
-        }
-        match habits.order {
-            Order::Ascending => {}
-            Order::Descending => rows.reverse(),
-            Order::Shuffled => self.random.shuffle(&mut rows),
-        }
-        if rows.is_empty() && fault.is_none() && self.random.chance(100) {
-            met.add(Met::NoContent);
-            return self.reply(204, Vec::new(), clock, met);
-        }
-        self.page(rows, None, fault, clock, met)
     }
 
-    /// As many of these rows as a page holds, and a link to the others.
-    fn page(
+    /// An answer with these rows. One of several pages has a link but for the last.
+    #[expect(clippy::too_many_arguments, reason = "all that an answer is made of")]
+    fn answer_of(
         &mut self,
-        mut rows: Vec<&'a Detection>,
-        of: Option<usize>,
+        status: u16,
+        rows: &[Row<'a>],
+        is_paged: bool,
+        link: Option<&str>,
         fault: Option<Fault>,
         clock: &mut Clock,
         met: &mut Coverage,
     ) -> Reply {
-        let habits = &self.world.service;
-        let mut link = None;
-        if let Some(size) = habits.page.filter(|size| rows.len() > *size) {
-            if of.is_none() {
-                met.add(Met::FirstPage);
-                if rows.len() >= self.world.limits.suspicious_rows as usize {
-                    met.add(Met::CheckInPages);
-                }
-            }
-            let is_empty = self.random.chance(50);
-            let others = rows.split_off(if is_empty { 0 } else { size });
-            if is_empty {
-                met.add(Met::EmptyPage);
-            }
-            link = Some(format!("{SKIP_TOKEN}{}", self.pages.len()));
-            self.pages.push(Page { rows: others, has_run_out: false });
-            if self.is_faulty(self.world.service.bad_links, clock) {
-                link = match of.filter(|_| self.random.chance(500)) {
-                    Some(page) => {
-                        met.add(Met::LinkAgain);
-                        Some(format!("{SKIP_TOKEN}{page}"))
-                    }
-                    None => {
-                        met.add(Met::LinkElsewhere);
-                        let elsewhere = [
-                            "https://elsewhere.example/api/alerts?$skiptoken=kanarie-page-0",
-                            "http://wdatp-alertexporter-eu.windows.com/api/alerts?$skiptoken=kanarie-page-0",
-                            "https://wdatp-alertexporter-eu.windows.com:444/api/alerts?$skiptoken=kanarie-page-0",
-                            "https://u:kanarie@wdatp-alertexporter-eu.windows.com/api/alerts",
-                            "//elsewhere.example/kanarie",
-                            "kanarie",
-                        ];
-                        Some(self.random.pick(&elsewhere).to_owned())
-                    }
-                };
-            }
-        }
         if self.verbose {
-            for row in &rows {
-                println!("    row {} {}", row.stamp, shown(row));
+            for row in rows {
+                println!("    row {} {}", row.item.stamp, row.item.name());
             }
         }
-        let mut bytes = self.written(&rows, of.is_some(), link.as_deref(), met);
+        let mut bytes = self.written(rows, is_paged, link, met);
         let mut ending = Ending::End;
         if let Some(fault) = fault {
+            self.fails();
             let at = self.random.index(bytes.len());
             match fault {
                 Fault::Cut => {
@@ -457,19 +522,20 @@ impl<'a> Service<'a> {
                 | Fault::OtherStatus => {}
             }
         }
-        self.ending(200, bytes, ending, clock, met)
+        self.ending(status, bytes, ending, clock, met)
     }
 
-    fn written(&mut self, rows: &[&Detection], is_paged: bool, link: Option<&str>, met: &mut Coverage) -> Vec<u8> {
+    fn written(&mut self, rows: &[Row<'_>], is_paged: bool, link: Option<&str>, met: &mut Coverage) -> Vec<u8> {
         let habits = &self.world.service;
         let join = if habits.pretty { &b",\r\n  "[..] } else { b"," };
-        let array = rows.iter().map(|row| row.record.as_slice()).collect::<Vec<_>>().join(join);
+        let array = rows.iter().map(Row::bytes).collect::<Vec<_>>().join(join);
         if habits.pretty {
             met.add(Met::Pretty);
         }
         if let [row] = rows
-            && (row.alert.is_some() || row.full_id.is_some())
-            && !row.looks.oversize
+            && self.world.api == Api::Siem
+            && (row.item.subject.is_some() || row.item.key.is_some())
+            && !row.item.looks.oversize
             && !is_paged
             && link.is_none()
             && self.random.chance(200)
@@ -489,7 +555,7 @@ impl<'a> Service<'a> {
                 met.add(Met::LinkAfter);
                 ("{\"n\":{\"@odata.nextLink\":1},\"value\":[".to_owned(), format!("],\"n\":[{{}}],{link}}}"))
             }
-        } else if self.random.chance(habits.enveloped) {
+        } else if self.world.api != Api::Siem || self.random.chance(habits.enveloped) {
             met.add(Met::Envelope);
             let before =
                 "{\"@odata.context\":\"https://x/$metadata#[{\",\"n\":[1],\"@odata.nextLink\":null,\"value\":[";
@@ -503,7 +569,7 @@ impl<'a> Service<'a> {
         [mark.as_bytes(), before.as_bytes(), &array, after.as_bytes(), tail.as_bytes()].concat()
     }
 
-    /// An answer with `Retry-After` in one of its forms, or without. `endpoint` is 0 for tokens, 1 for detections.
+    /// An answer with `Retry-After` in one of its forms, or without. `endpoint` is 0 for tokens, 1 for the API.
     fn delayed(&mut self, status: u16, endpoint: usize, clock: &mut Clock, met: &mut Coverage) -> Reply {
         let mut reply = self.reply(status, b"wait".to_vec(), clock, met);
         let Reply::Answer(head, _) = &mut reply else { return reply };
@@ -557,42 +623,6 @@ impl<'a> Service<'a> {
         }
         Reply::Answer(ResponseHead { status, headers }, body)
     }
-
-    fn query(&self, url: &str) -> Result<Query, String> {
-        let (_, query) = url.split_once('?').ok_or("a request for detections without a query")?;
-        let (mut since, mut until, mut limit) = (None, None, None);
-        for pair in query.split('&') {
-            match pair.split_once('=') {
-                Some(("sinceTimeUtc", value)) => since = Tick::parse(value),
-                Some(("untilTimeUtc", value)) => until = Tick::parse(value),
-                Some(("limit", value)) => limit = value.parse::<usize>().ok(),
-                _ => return Err(format!("a parameter that a running source never sends: {pair}")),
-            }
-        }
-        let (Some(since), Some(until)) = (since, until) else { return Err(format!("not both ends are stated: {url}")) };
-        let width: Ticks = until.0 - since.0;
-        if limit != self.limit && (limit.is_some() || width > 3) {
-            return Err(format!("`limit` is not the configured one: {url}"));
-        }
-        if width < 3 {
-            return Err(format!("the ends are not a tick wider than the slice: {url}"));
-        }
-        Ok(Query { since, until, limit })
-    }
-}
-
-/// What a request shows at a time, oldest first.
-pub(crate) fn visible(world: &World, since: Tick, until: Tick, at: Tick) -> Vec<&Detection> {
-    let habits = &world.service;
-    let history = &world.history;
-    let begin = history.partition_point(|d| if habits.since_is_open { d.stamp <= since } else { d.stamp < since });
-    let end = history.partition_point(|d| if habits.until_is_open { d.stamp < until } else { d.stamp <= until });
-    history.get(begin..end).unwrap_or_default().iter().filter(|d| d.appears <= at).collect()
-}
-
-/// How a detection is called in messages.
-pub(crate) fn shown(d: &Detection) -> String {
-    d.full_id.clone().unwrap_or_else(|| String::from_utf8_lossy(&d.record).chars().take(60).collect())
 }
 
 fn http_date(at: Tick) -> String {

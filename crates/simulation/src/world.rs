@@ -1,15 +1,26 @@
 //! Everything that a seed decides: the configuration, the history, what goes wrong, and how the host behaves.
 
 use defender_core::Limits;
-use defender_core::checkpoint::HEADER_BYTES;
+use defender_core::checkpoint::{HEADER_BYTES, State};
+use defender_core::config::Config;
+use defender_core::ring::Ring;
 use defender_core::tick::{TICKS_PER_SECOND, Tick, Ticks};
 
-use crate::history::{Detection, HistoryPlan, ORIGIN, history};
+use crate::api::Api;
+use crate::history::{HistoryPlan, Item, ORIGIN, history};
 use crate::random::Random;
+use crate::updates::updated;
+
+mod updating;
+
+use updating::Updating;
 
 pub(crate) const MINUTE: Ticks = 60 * TICKS_PER_SECOND;
 pub(crate) const HOUR: Ticks = 60 * MINUTE;
 pub(crate) const DAY: Ticks = 24 * HOUR;
+
+/// What the configuration of the SIEM API says of it, as members of JSON.
+const SIEM: &str = "\"api\":\"siem\",\"region\":\"eu\"";
 
 /// How many worlds in a thousand have a range that always fails.
 const POISON: u64 = 100;
@@ -18,6 +29,11 @@ const POISON: u64 = 100;
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
+    pub(crate) api: Api,
+    /// Whether a thing counts once, and by when it came to be.
+    pub(crate) is_first_seen: bool,
+    /// Where a source of the SIEM API stood, whose place this one takes.
+    pub(crate) takes_over: Option<Tick>,
     /// The configuration of the source.
     pub(crate) config: String,
     pub(crate) limits: Limits,
@@ -25,8 +41,8 @@ pub(crate) struct World {
     pub(crate) start: StartsAt,
     /// When the host begins to poll, on the service's clock.
     pub(crate) begins: Tick,
-    /// The detections, by stamp.
-    pub(crate) history: Vec<Detection>,
+    /// What has to be delivered, by stamp.
+    pub(crate) history: Vec<Item>,
     /// From when on nothing goes wrong any more but what is wrong for ever.
     pub(crate) quiet_from: Tick,
     /// The jumps of the local clock.
@@ -79,6 +95,43 @@ pub(crate) struct ServiceHabits {
     pub(crate) pretty: bool,
     /// How long an answer may be held before it breaks off.
     pub(crate) patience: Ticks,
+    /// What an API does beside whose things are updated in place.
+    pub(crate) updated: UpdatedHabits,
+}
+
+/// How an API behaves whose things are updated in place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UpdatedHabits {
+    pub(crate) links: LinkKind,
+    /// Whether a full last page has a link as well.
+    pub(crate) spare_link: bool,
+    /// Whether `$orderby` is refused.
+    pub(crate) refuses_order: bool,
+    /// The largest `$skip`.
+    pub(crate) most_skip: Option<usize>,
+    /// When `$expand` fails, whatever is asked for.
+    pub(crate) expand_fails: Vec<(Tick, Tick)>,
+    pub(crate) missing: Option<Missing>,
+}
+
+/// What a link to a further page goes by.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum LinkKind {
+    /// How many rows there were before.
+    #[default]
+    Skip,
+    /// The last row before.
+    After,
+    /// There is none.
+    None,
+}
+
+/// A time in which answers lack the things of one product, and say so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missing {
+    pub(crate) from: Tick,
+    pub(crate) until: Tick,
+    pub(crate) source: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,18 +225,18 @@ pub(crate) struct HostHabits {
 }
 
 impl World {
-    /// The world of a seed.
-    pub(crate) fn of(seed: u64) -> Self {
-        Self::made(seed, false)
+    /// The world of a seed, for an API.
+    pub(crate) fn of(api: Api, seed: u64) -> Self {
+        Self::made(api, seed, false)
     }
 
     /// The world of a seed for a source whose limits are those that it is shipped with, and which has an instance's memory
     /// alone to keep a token in.
-    pub(crate) fn with_default_limits(seed: u64) -> Self {
-        Self::made(seed, true)
+    pub(crate) fn with_default_limits(api: Api, seed: u64) -> Self {
+        Self::made(api, seed, true)
     }
 
-    fn made(seed: u64, has_default_limits: bool) -> Self {
+    fn made(api: Api, seed: u64, has_default_limits: bool) -> Self {
         let mut random = Random::new(seed);
         let origin = Tick::parse(ORIGIN).unwrap_or_default();
         let length = random.between(1, 8) * HOUR;
@@ -194,6 +247,8 @@ impl World {
         // A minute at a time would take ten thousands of polls otherwise.
         let overlap = if slice == MINUTE { overlap.min(5 * MINUTE) } else { overlap };
         let interval = random.pick(&[MINUTE, 5 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR]);
+        // Minutes one after the other, each minute anew, are more calls than some of the other APIs allow.
+        let slice = if api != Api::Siem && interval == MINUTE { slice.max(10 * MINUTE) } else { slice };
         let is_calm = random.chance(150);
 
         let mut suspicious_rows = random.pick(&[5, 10, 20, 1000]);
@@ -240,12 +295,27 @@ impl World {
             pretty: random.chance(300),
         };
         let history = history(&plan, &mut random);
+        // Of their own, so that what the other decisions make of a seed stays as it was.
+        let updating = api
+            .facts()
+            .map(|facts| Updating::decide(api, facts, &plan, (settle, interval), &mut Random::new(seed ^ 0xDA7A)));
+        let history =
+            updating.as_ref().map_or(history, |updating| updated(&updating.plan, &mut Random::new(seed ^ 0xA1E7)));
+        // What changes while it is read is of interest.
+        let begins = if updating.as_ref().is_some_and(Updating::is_live) { from } else { begins };
+        // One tick of more things than the ring holds cannot be accounted for by instances that come and go.
+        let bulk = updating.as_ref().and_then(|updating| updating.plan.bulk).unwrap_or(0);
+        let limits = Limits {
+            checkpoint_bytes: limits.checkpoint_bytes.max(HEADER_BYTES + (bulk + 10) * Ring::KEY_BYTES),
+            ..limits
+        };
         let quiet_from = begins.max(from.plus(length)).plus(HOUR);
         let (mut service, jumps) =
             trouble(begins, quiet_from, slice, is_calm, cap, limit.is_some(), &plan, &history, &mut random);
-        // Of its own, so that what the other decisions make of a seed stays as it was.
         let mut paging = Random::new(seed ^ 0x9A6E);
-        if paging.chance(250) {
+        if let Some(updating) = &updating {
+            updating.spoil(&mut service, is_calm, begins, quiet_from, &mut paging);
+        } else if paging.chance(250) {
             service.page = Some(paging.pick(&[1, 2, 5, 20]));
             // Faults are drawn for each page, and an answer of many is to fail about as often as one without: a range whose
             // answers nearly always fail cannot be told from one that cannot be read.
@@ -253,13 +323,44 @@ impl World {
             service.bad_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
             service.expired_links = if is_calm { 0 } else { paging.pick(&[0, 0, 100]) };
         }
-        let config = config(overlap, settle, slice, interval, limit, start);
+        let members = updating.as_ref().map_or(SIEM.to_owned(), |updating| updating.members(api));
+        let limit = updating.as_ref().map_or(limit, |updating| updating.limit);
+        let config = config(&members, overlap, settle, slice, interval, limit, start);
+        let takes_over = updating.as_ref().and_then(|updating| updating.takes_over);
+        let takes_over = takes_over.filter(|_| !matches!(start, StartsAt::Range(..))).map(|ago| begins.minus(ago));
         let mut host = host(is_calm, &mut random);
         if has_default_limits {
             host.hands_tokens_on = false;
             host.impatient = 0;
         }
-        Self { seed, config, limits, overlap, start, begins, history, quiet_from, jumps, service, host }
+        let is_first_seen = updating.is_some_and(|updating| updating.plan.is_first_seen);
+        Self {
+            seed,
+            api,
+            is_first_seen,
+            takes_over,
+            config,
+            limits,
+            overlap,
+            start,
+            begins,
+            history,
+            quiet_from,
+            jumps,
+            service,
+            host,
+        }
+    }
+}
+
+impl World {
+    /// The checkpoint of a source of the SIEM API that had read everything before a time.
+    pub(crate) fn checkpoint_of_siem(&self, cursor: Tick) -> String {
+        let config = config(SIEM, self.overlap, MINUTE, HOUR, MINUTE, None, StartsAt::At(cursor.minus(DAY)));
+        let config = Config::parse(&config).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let reread = cursor.minus(self.overlap);
+        let state = State::begin(&config, None, cursor);
+        State { cursor, reread, watermark: Some(reread), ..state }.to_text()
     }
 }
 
@@ -272,7 +373,7 @@ fn trouble(
     cap: Option<Cap>,
     is_limited: bool,
     plan: &HistoryPlan,
-    history: &[Detection],
+    history: &[Item],
     random: &mut Random,
 ) -> (ServiceHabits, Vec<(Tick, Ticks)>) {
     let span = quiet_from.0 - begins.0;
@@ -342,6 +443,7 @@ fn trouble(
         expired_links: 0,
         pretty: plan.pretty,
         patience: random.pick(&[TICKS_PER_SECOND, MINUTE, 10 * HOUR]),
+        updated: UpdatedHabits::default(),
     };
     (service, jumps)
 }
@@ -372,7 +474,15 @@ fn host(is_calm: bool, random: &mut Random) -> HostHabits {
     }
 }
 
-fn config(overlap: Ticks, settle: Ticks, slice: Ticks, interval: Ticks, limit: Option<u32>, start: StartsAt) -> String {
+fn config(
+    members: &str,
+    overlap: Ticks,
+    settle: Ticks,
+    slice: Ticks,
+    interval: Ticks,
+    limit: Option<u32>,
+    start: StartsAt,
+) -> String {
     let duration = |ticks: Ticks| format!("\"PT{}S\"", ticks / TICKS_PER_SECOND);
     let limit = limit.map(|limit| format!(",\"limit\":{limit}")).unwrap_or_default();
     let start = match start {
@@ -383,7 +493,7 @@ fn config(overlap: Ticks, settle: Ticks, slice: Ticks, interval: Ticks, limit: O
     };
     format!(
         "{{\"tenant_id\":\"11111111-1111-4111-8111-111111111111\",\"client_id\":\"22222222-2222-4222-8222-222222222222\",\
-         \"client_secret\":\"kanarie~secret\",\"api\":\"siem\",\"region\":\"eu\",\"overlap\":{},\"settle\":{},\"slice\":{},\
+         \"client_secret\":\"kanarie~secret\",{members},\"overlap\":{},\"settle\":{},\"slice\":{},\
          \"poll_interval\":{}{limit}{start}}}",
         duration(overlap),
         duration(settle),

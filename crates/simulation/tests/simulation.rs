@@ -13,7 +13,7 @@ fn seeds() -> u64 {
 
 #[test]
 fn nothing_is_lost_invented_or_repeated_and_every_rule_and_fault_is_met() {
-    let report = run_many(0, seeds(), threads());
+    let report = run_many(None, 0, seeds(), threads());
     let violations: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
     // Few seeds do not meet everything.
@@ -24,8 +24,8 @@ fn nothing_is_lost_invented_or_repeated_and_every_rule_and_fault_is_met() {
 #[test]
 fn a_host_that_dies_at_any_step_loses_nothing() {
     let (mut steps, mut coverage) = (0, Coverage::default());
-    for seed in MATRIX_SEEDS {
-        let (killed, met) = kill_matrix(seed, threads()).unwrap_or_else(|violation| panic!("{violation}"));
+    for (api, seed) in MATRIX_SEEDS {
+        let (killed, met) = kill_matrix(api, seed, threads()).unwrap_or_else(|violation| panic!("{violation}"));
         steps += killed;
         coverage.merge(&met);
     }

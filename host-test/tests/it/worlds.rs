@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use defender_core::contract::{Batch, Budget, Failure, Position};
-use simulation::{Coverage, Line, Stop, Subject, missing_in_component, run_subject};
+use simulation::{Api, Coverage, Line, Stop, Subject, missing_in_component, run_subject};
 use source_host::{Component, Engine, Limits, Policy, Source, SourceParts};
 use tokio::runtime::Runtime;
 
@@ -112,7 +112,8 @@ fn the_built_component_loses_invents_and_repeats_nothing() {
                 while let Some(seed) = { next.lock().unwrap().next() } {
                     let again =
                         format!("SEED={seed} scripts/cargo test --locked --test it the_built_component -- --nocapture");
-                    let ran = run_subject(seed, one.is_some(), again, |config| Built::new(&component, config));
+                    let ran =
+                        run_subject(Api::Siem, seed, one.is_some(), again, |config| Built::new(&component, config));
                     let mut found = found.lock().unwrap();
                     match ran {
                         Ok((coverage, polls)) => {
