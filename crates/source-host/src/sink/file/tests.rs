@@ -32,7 +32,7 @@ impl Setup {
         for _ in 0..100 {
             match sink.resume("tenant", account).await {
                 Err(SinkError::Failed { message, .. }) if message.ends_with("it is locked") => {
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 other => return other.map(|()| sink),
             }
