@@ -101,7 +101,9 @@ impl Runner {
             source.tell(&options.name, observer);
         }
         let share = options.quota.as_ref().map(Quota::join);
-        let settler = Settler::begin(store, sinks.into(), &options).await?;
+        let settler = Settler::begin(store, sinks.into(), &options)
+            .await
+            .inspect_err(|error| options.tell(&observer::Step::GaveUp(error)))?;
         let longest = if options.once { LONGEST_WAIT_ONCE.saturating_mul(2) } else { LONGEST_WAIT };
         Ok(Self {
             source,

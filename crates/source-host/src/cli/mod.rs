@@ -10,6 +10,7 @@ mod lineage;
 mod listen;
 mod login;
 mod managed_identity;
+mod member;
 mod open;
 mod output;
 mod plan;

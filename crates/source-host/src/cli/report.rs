@@ -75,14 +75,15 @@ impl Report {
 
     /// Prints it to standard error and turns into the exit status.
     pub(crate) fn print(&self) -> ExitCode {
-        if !self.what.is_empty() {
-            self.tell();
-        }
+        self.tell();
         ExitCode::from(self.status)
     }
 
-    /// Prints it to standard error, in the form that logs have.
+    /// Prints it to standard error, in the form that logs have, unless that was done.
     pub(crate) fn tell(&self) {
+        if self.what.is_empty() {
+            return;
+        }
         let text = if super::log_is_human() { format!("{self}\n") } else { self.to_lines() };
         // Where nobody listens there is nobody to tell.
         let _nobody_listens = Stderr.write_all(text.as_bytes());

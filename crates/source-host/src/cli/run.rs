@@ -1,13 +1,11 @@
 //! `source-host run`.
 
 use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use source_host::{
-    CheckpointStore, FileStore, Instant, Lineage, MemoryStore, Metrics, Observer, Outcome, RunOptions, Runner,
-    SystemClock, Tally, Turns,
-};
+use source_host::{Instant, Metrics, Observer, Outcome, RunOptions, Runner, SystemClock, Tally, Turns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,10 +14,11 @@ use super::RunArguments;
 use super::config::{Config, SourceTable};
 use super::lineage::lineage;
 use super::listen::Listener;
+use super::member::{self, Member, Place, Unopened};
 use super::open::{Components, Opened, digest, hash, network, open};
 use super::output::{Kind, Outputs};
 use super::progress::Progress;
-use super::report::Report;
+use super::report::{Report, Silenced};
 
 /// What a source may take beyond the longest call before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +27,8 @@ const GRACE: Duration = Duration::from_secs(4);
 /// What each source adds to the time over which the first polls are spread, and the longest such time.
 const EACH: Duration = Duration::from_millis(20);
 const LONGEST_START: Duration = Duration::from_secs(60);
+/// Files that a poll may open at once: what a name is looked up in, connections, a state that is replaced.
+const FILES_OF_A_POLL: usize = 8;
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let config = Config::load(&arguments.config.path)?;
@@ -54,12 +55,16 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let observer = observer(&arguments, &config, range).await?;
     let turns = Turns::of(config.host.concurrency);
     let sources = opened.len();
-    let mut runners = Vec::new();
+    let mut begun = Begun::default();
     let mut has_end = true;
     for (table, Opened { source, plan, max_checkpoint_bytes }) in opened {
         let (lineage, bounded) = lineage(range, &plan);
         has_end &= arguments.once || bounded;
-        let store = store(&arguments, &folder, table, &lineage)?;
+        // Nothing of an array is there before all of it is, so there is nothing to read on from.
+        let place = match Kind::of(&arguments) {
+            Kind::Array => Place::Memory,
+            _ => Place::Folder(folder.clone(), lineage),
+        };
         let options = RunOptions {
             name: table.name.clone(),
             config_digest: digest(&plan.effective_config),
@@ -76,29 +81,63 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
             quota: table.quota.clone(),
             max_checkpoint_bytes,
         };
-        let runner = Runner::new(source, options, store, outputs.of(table));
-        let runner = runner.await.map_err(|error| Report::from(error).of(&table.name))?;
-        runners.push((table.name.clone(), runner));
+        let member = Member { source, options, place, sinks: outputs.of(table) };
+        begun.add(&table.name, member.open().await, !(arguments.once || bounded))?;
     }
-    drive(runners, outputs, has_end).await
+    // What was begun runs, whatever the others suffer from; with nothing begun there is nothing to wait for.
+    if begun.runners.is_empty() {
+        return Report::all(begun.problems);
+    }
+    begun.problems.iter().for_each(Report::tell);
+    drive(begun, outputs, has_end).await
+}
+
+/// What became of the sources at the start.
+#[derive(Default)]
+struct Begun {
+    runners: Vec<(String, Runner)>,
+    /// Sources without an end whose state another host uses, with what was said of that.
+    held: Vec<(Box<Member>, Report)>,
+    problems: Vec<Report>,
+    /// The status that a source makes which cannot begin, and is not waited for.
+    failure: Option<Silenced>,
+}
+
+impl Begun {
+    fn add(&mut self, name: &str, opened: Result<Runner, Unopened>, endless: bool) -> Result<(), Report> {
+        match opened {
+            Ok(runner) => self.runners.push((name.to_owned(), runner)),
+            // Then there are none for connections either, and no source would get anywhere.
+            Err(Unopened { report, .. }) if files_are_used_up() => return Err(report),
+            Err(Unopened { report, held }) => {
+                match held.filter(|_| endless) {
+                    Some(held) => self.held.push((held, report.clone())),
+                    None => drop(self.failure.get_or_insert(report.clone().silenced())),
+                }
+                self.problems.push(report);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Runs all sources side by side; one that fails does not hold up the others. A run that has an end of its own and was
 /// stopped before it is not done.
-async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bool) -> Result<(), Report> {
+async fn drive(begun: Begun, outputs: Outputs<'_>, has_end: bool) -> Result<(), Report> {
     let (stop, stopping) = watch::channel(false);
     let mut running = JoinSet::new();
-    for (name, mut runner) in runners {
+    for (name, runner) in begun.runners {
         let stopping = stopping.clone();
-        running.spawn(async move {
-            let ended = runner.run(stopping).await;
-            (name, ended, runner.tally())
-        });
+        running.spawn(async move { member::run(&name, runner, stopping).await });
+    }
+    for (member, said) in begun.held {
+        let stopping = stopping.clone();
+        running.spawn(async move { member.run_when_free(stopping, &said).await });
     }
     let mut signals = Signals::new()?;
     let mut total = Tally::default();
-    let mut failure = None;
-    let mut complete = true;
+    let mut failure = begun.failure;
+    let mut complete = failure.is_none();
     let mut deadline = None;
     let mut signalled = false;
     loop {
@@ -122,7 +161,7 @@ async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bo
             }
         };
         let Some(ended) = ended else { break };
-        let (name, ended, tally) = match ended {
+        let (ended, tally) = match ended {
             Ok(ended) => ended,
             // A bug of this program, and no reason for the other sources to stop.
             Err(error) => {
@@ -145,10 +184,9 @@ async fn drive(runners: Vec<(String, Runner)>, outputs: Outputs<'_>, has_end: bo
                 deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
             }
             Ok(outcome) => complete &= outcome != Outcome::Stopped,
-            Err(error) => {
+            Err(report) => {
                 complete = false;
                 // At once: the other sources may run for months.
-                let report = Report::from(error).of(&name);
                 report.tell();
                 failure.get_or_insert(report.silenced());
             }
@@ -199,6 +237,13 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
     }
+}
+
+/// Whether this process may open hardly any more files.
+fn files_are_used_up() -> bool {
+    let stderr = io::stderr();
+    let more: io::Result<Vec<OwnedFd>> = (0..FILES_OF_A_POLL).map(|_| stderr.as_fd().try_clone_to_owned()).collect();
+    more.is_err()
 }
 
 /// When a source among so many begins: spread over up to a minute, each at the same place of it at every start.
@@ -253,21 +298,6 @@ fn refuse_other_format(arguments: &RunArguments, opened: &[(&SourceTable, Opened
         }
     }
     Ok(())
-}
-
-fn store(
-    arguments: &RunArguments,
-    folder: &std::path::Path,
-    table: &SourceTable,
-    lineage: &Lineage,
-) -> Result<Box<dyn CheckpointStore>, Report> {
-    // Nothing of an array is there before all of it is, so there is nothing to read on from.
-    if Kind::of(arguments) == Kind::Array {
-        return Ok(Box::new(MemoryStore::default()));
-    }
-    let store = FileStore::open(folder, &table.name, lineage).map_err(|error| Report::from(error).of(&table.name))?;
-    tracing::info!(source = table.name, state = %store.path().display(), "starting");
-    Ok(Box::new(store))
 }
 
 struct Signals {

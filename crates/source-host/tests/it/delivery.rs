@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use source_host::{FileStore, Lineage};
 
 use crate::process::{hang, start, terminate, wait_for};
 use crate::server::{Answer, SECRET, Server};
@@ -134,6 +135,67 @@ fn sources_run_side_by_side_and_one_that_fails_holds_up_nobody() {
         assert_eq!(lines, 2, "{}", ended.stdout);
         assert!(setup.path(&format!("state/{source}.json")).is_file());
     }
+}
+
+/// Two sources and two items.
+fn two_sources(server: &Server) -> Setup {
+    let setup = Setup::new(server, "");
+    server.grow_to(2);
+    setup.write("host.toml", &(setup.source("one", &server.origin(), "") + &setup.source("two", &server.origin(), "")));
+    setup
+}
+
+#[test]
+fn a_source_whose_state_cannot_be_opened_is_told_and_the_others_run() {
+    let server = Server::start();
+    let setup = two_sources(&server);
+    std::fs::create_dir_all(setup.path("state/one.json")).unwrap();
+    let ended = setup.once(&[]).failed(1, &["error: source `one`: cannot read the state ./state/one.json"]);
+    assert_eq!(ended.items(), [1, 2]);
+    std::fs::remove_dir(setup.path("state/one.json")).unwrap();
+    server.grow_to(3);
+    let held = FileStore::open(&setup.path("state"), "one", &Lineage::Running).unwrap();
+    let ended = setup.once(&[]).failed(1, &["error: source `one`: another host uses this state"]);
+    assert_eq!(ended.items(), [3]);
+    drop(held);
+    assert_eq!(setup.once(&[]).succeeded().items(), [1, 2, 3]);
+}
+
+#[test]
+fn where_no_state_can_be_opened_all_are_told_and_nothing_runs() {
+    let server = Server::start();
+    let setup = two_sources(&server);
+    let folder = setup.path("state");
+    let held = ["one", "two"].map(|name| FileStore::open(&folder, name, &Lineage::Running).unwrap());
+    let ended = setup.run(&["run", "--config", "host.toml"]);
+    let ended = ended.failed(1, &["source `one`: another host uses", "source `two`: another host uses"]);
+    assert_eq!((ended.stdout.as_str(), server.requests()), ("", Vec::new()));
+    drop(held);
+}
+
+#[test]
+fn a_source_without_an_end_whose_state_another_host_uses_runs_once_that_lets_go_of_it() {
+    let server = Server::start();
+    let setup = two_sources(&server);
+    let folder = setup.path("state");
+    let has_caught_up = |source: &str| {
+        let state = std::fs::read_to_string(folder.join(format!("{source}.json")));
+        state.is_ok_and(|state| state.contains("\"checkpoint\": \"2\""))
+    };
+    for lets_go in [false, true] {
+        let held = FileStore::open(&folder, "one", &Lineage::Running).unwrap();
+        let mut child = start(&setup, &["--out", "{source}.ndjson"]);
+        wait_for(|| has_caught_up("two"));
+        assert!(!setup.path("one.ndjson").exists());
+        if lets_go {
+            drop(held);
+            wait_for(|| has_caught_up("one"));
+        }
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(i32::from(!lets_go)));
+        std::fs::remove_file(setup.path("state/two.json")).unwrap();
+    }
+    assert_eq!(items(&setup.read("one.ndjson")), [1, 2]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
+use source_host::{FileStore, Lineage};
 
 use crate::process::{start, terminate, wait_for};
 use crate::server::{Answer, SECRET, Server};
@@ -85,6 +86,26 @@ fn health_names_the_source_that_failed_while_others_go_on() {
     assert_eq!(metric(&address, "source_host_up{source=\"counter\"}"), Some(1.0));
     terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn health_names_a_source_whose_state_could_not_be_opened_at_the_start() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    server.grow_to(1);
+    let address = free_address();
+    let others = setup.source("cut", &server.origin(), "") + &setup.source("held", &server.origin(), "");
+    setup.write("host.toml", &format!("[host]\nlisten = \"{address}\"\n{}{others}", setup.read("host.toml")));
+    let _held = FileStore::open(&setup.path("state"), "held", &Lineage::Running).unwrap();
+    setup.write("state/cut.json", "{");
+    let mut child = start(&setup, &["--out", "/dev/null"]);
+    wait_for(|| metric(&address, "source_host_events_total{source=\"counter\"}") == Some(1.0));
+    let (_, health) = ask(&address, "GET /health").unwrap();
+    let health: Value = serde_json::from_str(&health).unwrap();
+    let failing: Vec<_> = health["failing"].as_array().unwrap().iter().map(|failing| &failing["source"]).collect();
+    assert_eq!(failing, ["cut", "held"], "{health}");
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -170,5 +170,8 @@ fn too_many_open_files_are_told_with_the_limit_to_raise() {
     let program = env!("CARGO_BIN_EXE_source-host");
     let script = format!("ulimit -n 50; exec '{program}' run --config host.toml --once");
     let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(setup.path(".")).output().unwrap();
-    crate::setup::Ended::from(output).failed(1, &["Too many open files", "hint: each source holds a file open"]);
+    let ended = crate::setup::Ended::from(output);
+    let told = ended.failed(1, &["Too many open files", "hint: each source holds a file open"]).stderr;
+    // Sources that had begun would have no connections.
+    assert_eq!((told.matches("error: ").count(), server.requests()), (1, Vec::new()), "{told}");
 }
