@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{CheckpointStore, StateError, Stored};
+use crate::json::read_json;
 
 /// Which line of checkpoints a file holds. Those of a range or of a single request are kept apart from the running one's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -169,13 +170,11 @@ fn read(path: &Path) -> Result<Option<Stored>, StateError> {
         message: format!("the state {} cannot be read: {reason}", path.display()),
         hint: "restore it from a backup, or `source-host state reset` to start where the configuration says".to_owned(),
     };
-    let unreadable = |error: serde_json::Error| corrupt(error.to_string());
-    let Versioned { version } = serde_json::from_slice(&text).map_err(unreadable)?;
+    let Versioned { version } = read_json(&text).map_err(corrupt)?;
     if !(1..=VERSION).contains(&version) {
         return Err(corrupt(format!("it is of version {version}, and this host knows versions 1 to {VERSION}")));
     }
-    let Document { identity, config_digest, checkpoint, sinks, .. } =
-        serde_json::from_slice(&text).map_err(unreadable)?;
+    let Document { identity, config_digest, checkpoint, sinks, .. } = read_json(&text).map_err(corrupt)?;
     Ok(Some(Stored { identity, config_digest, checkpoint, accounts: sinks }))
 }
 
@@ -283,6 +282,25 @@ mod tests {
         assert_eq!((stored.checkpoint.as_deref(), stored.accounts.len()), (Some("3"), 0));
         store.write(&stored).unwrap();
         assert_eq!(read(store.path()), Ok(Some(stored)));
+    }
+
+    #[test]
+    fn a_member_of_another_type_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
+        store.write(&stored("1")).unwrap();
+        let good = fs::read_to_string(store.path()).unwrap();
+        for (from, to, expected) in [
+            ("\"checkpoint\": \"1\"", "\"checkpoint\": 1", "/checkpoint is a whole number, and a text belongs there"),
+            ("\"version\": 2", "\"version\": \"2\"", "/version is a text, and a whole number that is not negative"),
+            ("\"length=1\"", "5", "/sinks/file is a whole number, and a text belongs there (line 8)"),
+            ("\"sinks\"", "\"sink\"", "there is no `sink`; known are"),
+        ] {
+            assert!(good.contains(from), "{good}");
+            fs::write(store.path(), good.replace(from, to)).unwrap();
+            let message = read(store.path()).unwrap_err().to_string();
+            assert!(message.contains(&format!("tenant.json cannot be read: {expected}")), "{message}");
+        }
     }
 
     #[test]

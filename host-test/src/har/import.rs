@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scenario::{Budget, CreateError, Faults, Group, Interaction, Position, Scenario, Settings, Traffic, Until, create};
 use serde_json::Value;
+use source_host::read_json;
 
 use super::entry;
 use super::model::{Entry, Har, Log};
@@ -63,7 +64,7 @@ pub fn import_har(
     config: Option<Value>,
     redaction: &Redaction,
 ) -> Result<Imported, HarError> {
-    let Har { log } = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+    let Har { log } = read_json(text.trim_start_matches('\u{feff}').as_bytes()).map_err(|error| {
         let hint = "name an HTTP archive (HAR 1.2), as a browser or a proxy saves it";
         HarError::new(format!("it is no HAR: {error}"), hint)
     })?;

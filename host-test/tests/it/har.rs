@@ -163,7 +163,12 @@ fn what_is_missing_or_no_har_is_told_with_what_to_do() {
             "entry 1 (POST https://login.example/token): the body of its answer, of 43 bytes, is not in the file",
             "with content",
         ),
-        ("{\"log\": {}}", "is no HAR: missing field `entries` at line 1", "HTTP archive"),
+        ("{\"log\": {}}", "is no HAR: `entries` is missing in /log (line 1)", "HTTP archive"),
+        (
+            "{\"log\": {\"entries\": [{\"request\": 5}]}}",
+            "is no HAR: /log/entries/0/request is a whole number, and an object belongs there (line 1)",
+            "HTTP archive",
+        ),
         ("<html>", "is no HAR: expected value at line 1", "HTTP archive"),
         (
             &BROWSER.replace("2026-05-04T10:11:12.345Z", "yesterday"),

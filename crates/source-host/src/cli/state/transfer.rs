@@ -5,7 +5,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use source_host::{AccessPlan, CheckpointStore as _, FileStore, Instant, Lineage, OpenError, Source, Stored};
+use source_host::{
+    AccessPlan, CheckpointStore as _, FileStore, Instant, Lineage, OpenError, Source, Stored, read_json,
+};
 
 use super::{Meant, dated};
 use crate::cli::config::SourceTable;
@@ -139,7 +141,7 @@ fn parse(from: &Path, text: &str) -> Result<Document, Report> {
             "make one with `source-host state export`; a file of a state folder is copied into the folder as it is",
         )
     };
-    let document: Document = serde_json::from_str(text).map_err(|error| no_document(error.to_string()))?;
+    let document: Document = read_json(text.as_bytes()).map_err(no_document)?;
     if document.format != FORMAT {
         return Err(no_document(format!("its format is `{}`, and this host knows `{FORMAT}`", document.format)));
     }
