@@ -135,7 +135,7 @@ struct RawHost {
     connect_timeout: Option<Spanned<String>>,
     first_byte_timeout: Option<Spanned<String>>,
     between_bytes_timeout: Option<Spanned<String>>,
-    max_answer_bytes: Option<u64>,
+    max_answer_bytes: Option<Spanned<u64>>,
     max_events: Option<Spanned<u32>>,
     max_bytes: Option<Spanned<u64>>,
     max_requests: Option<Spanned<u32>>,

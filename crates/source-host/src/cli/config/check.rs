@@ -26,6 +26,9 @@ pub(super) struct Problem {
 /// What one poll may bring, where nothing is said.
 const BUDGET: Budget = RunOptions::BUDGET;
 
+/// The smallest limit of an answer, in bytes: tokens and errors have to fit.
+const LEAST_ANSWER: u64 = 64 << 10;
+
 /// The largest batch of bodies: it is copied out of the component at once.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -133,7 +136,7 @@ fn host(raw: RawHost, folder: &Path, problems: &mut Problems) -> Host {
             idle_memory_bytes: raw.idle_memory_bytes.unwrap_or(limits.idle_memory_bytes),
             call: problems.duration(raw.call_timeout, limits.call),
             cpu: problems.duration(raw.cpu_time, limits.cpu),
-            body_bytes: raw.max_answer_bytes.unwrap_or(limits.body_bytes),
+            body_bytes: problems.at_least(raw.max_answer_bytes, LEAST_ANSWER, limits.body_bytes),
             timeouts,
             ..limits
         },

@@ -119,6 +119,10 @@ mod tests {
             ),
             ("[host]\nmax_duration = \"5m\"\n[[source]]\nname = \"a\"", "host.toml:2: `5m` is no duration"),
             ("[host]\nmax_events = 0\n[[source]]\nname = \"a\"", "host.toml:2: 0 is too little: at least 1"),
+            (
+                "[host]\nmax_answer_bytes = 65535\n[[source]]\nname = \"a\"",
+                "host.toml:2: 65535 is too little: at least 65536",
+            ),
             ("[[source]]\nname = \"a\"\n[source.secrets]\ns = {}", "host.toml:4: say where `s` comes from"),
             ("[[source]]\nname = \"a\"\nconfig = {s = 1}\n[source.secrets]\ns = {env = \"S\"}", "stands in both"),
             ("[[source]\n", "host.toml:1: "),
