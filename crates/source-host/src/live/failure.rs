@@ -5,17 +5,23 @@ use std::io::{self, ErrorKind};
 
 use wasmtime_wasi_http::Error;
 
-use super::certificate_problem;
 use super::resolver::LookupError;
+use super::{Proxy, certificate_problem};
 
-/// Finds the innermost cause that says something, and tells the operator what the component cannot be told.
-pub(super) fn explain(error: &reqwest::Error, host: &str) -> Error {
+/// Finds the innermost cause that says something, and tells the operator what the component cannot be told, such as the
+/// proxy that stands in between.
+pub(super) fn explain(error: &reqwest::Error, uri: &http::Uri, proxy: &Proxy) -> Error {
     let explained = classify(error);
     let causes: Vec<String> = chain(error).skip(1).map(ToString::to_string).collect();
+    let host = uri.host().unwrap_or_default();
+    let proxy = proxy.leads(uri).then(|| proxy.to_string());
     let why = certificate_problem(error).map_or_else(|| causes.join(": "), |(problem, _)| problem);
-    tracing::warn!(host, hint = hint(error).as_deref(), "request failed: {explained}: {why}");
+    tracing::warn!(host, proxy, hint = hint(error).as_deref(), "request failed: {explained}: {why}");
     explained
 }
+
+/// How the text of an error begins that came about before the proxy had opened its tunnel. It has no public type.
+const TUNNEL: &str = "tunnel error: ";
 
 /// What to do, where that is up to whoever runs the host.
 fn hint(error: &reqwest::Error) -> Option<String> {
@@ -23,16 +29,22 @@ fn hint(error: &reqwest::Error) -> Option<String> {
         if let Some(LookupError::Prohibited(denial)) = cause.downcast_ref::<LookupError>() {
             return denial.hint.clone();
         }
-        // The error of a tunnel has no public type.
-        match cause.to_string().as_str() {
-            "tunnel error: proxy authorization required" => {
+        match cause.to_string().strip_prefix(TUNNEL).unwrap_or_default() {
+            "failed to create underlying connection" => {
+                return Some(
+                    "the proxy itself is not reached: correct `proxy` under [host] or HTTPS_PROXY, let this machine through to \
+                     it, or name the host in `no_proxy`"
+                        .to_owned(),
+                );
+            }
+            "proxy authorization required" => {
                 return Some(
                     "the proxy asks for credentials: say where they are with `proxy_credentials` under [host], or write \
                      user:password@ into HTTPS_PROXY"
                         .to_owned(),
                 );
             }
-            "tunnel error: unsuccessful" => {
+            "unsuccessful" => {
                 return Some(
                     "the proxy refused: let it pass this host and port, or name the host in `no_proxy`".to_owned(),
                 );

@@ -108,8 +108,9 @@ impl Transport for LiveTransport {
     ) -> Result<http::Response<WasiBody>, Error> {
         let (mut head, body) = request.into_parts();
         let url = same_url(&head.uri)?;
-        let host = head.uri.host().unwrap_or_default().to_owned();
-        if self.proxy.name().is_some_and(|proxy| proxy.eq_ignore_ascii_case(&host)) {
+        let uri = head.uri;
+        let host = uri.host().unwrap_or_default();
+        if self.proxy.name().is_some_and(|proxy| proxy.eq_ignore_ascii_case(host)) {
             tracing::warn!(host, "request refused: no source speaks with the host's own proxy");
             return Err(Error::DestinationIpProhibited);
         }
@@ -118,10 +119,11 @@ impl Transport for LiveTransport {
         let mut outgoing = reqwest::Request::new(head.method, url);
         *outgoing.headers_mut() = head.headers;
         *outgoing.body_mut() = request_body(body, outgoing.headers()).await?;
-        let response =
-            self.client(timeouts.connect)?.execute(outgoing).await.map_err(|error| explain(&error, &host))?;
+        let client = self.client(timeouts.connect)?;
+        let response = client.execute(outgoing).await.map_err(|error| explain(&error, &uri, &self.proxy))?;
         let response = http::Response::<reqwest::Body>::from(response);
-        Ok(response.map(|body| body.map_err(move |error| explain(&error, &host)).boxed_unsync()))
+        let proxy = self.proxy.clone();
+        Ok(response.map(|body| body.map_err(move |error| explain(&error, &uri, &proxy)).boxed_unsync()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Url};
 
 /// What never goes through a proxy, whatever is configured: this machine.
@@ -101,12 +102,24 @@ impl Proxy {
         self.server.as_ref()?.domain()
     }
 
+    /// Whether it stands between this machine and that one. The client asks the same matcher.
+    pub(super) fn leads(&self, uri: &http::Uri) -> bool {
+        self.server.as_ref().is_some_and(|server| {
+            let matcher = Matcher::builder().https(server.as_str()).no(self.directly()).build();
+            matcher.intercept(uri).is_some()
+        })
+    }
+
+    /// What is reached without it, comma-separated.
+    fn directly(&self) -> String {
+        format!("{THIS_MACHINE},{}", self.except)
+    }
+
     /// Leads a client's connections through it, and through nothing that the client finds by itself.
     pub(crate) fn lead(&self, client: ClientBuilder) -> reqwest::Result<ClientBuilder> {
         let client = client.no_proxy();
         let Some(server) = &self.server else { return Ok(client) };
-        let mut proxy = reqwest::Proxy::https(server.clone())?
-            .no_proxy(NoProxy::from_string(&format!("{THIS_MACHINE},{}", self.except)));
+        let mut proxy = reqwest::Proxy::https(server.clone())?.no_proxy(NoProxy::from_string(&self.directly()));
         if let Some((user, password)) = &self.credentials {
             proxy = proxy.basic_auth(user, password);
         }

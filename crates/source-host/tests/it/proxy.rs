@@ -133,3 +133,26 @@ async fn a_proxy_that_wants_credentials_is_told_with_what_to_do_and_without_thos
     let told = setup.run(&["check", "--config", "host.toml"]).failed(2, &["write user:password there"]);
     assert!(!told.stderr.contains("canary-of-the-proxy"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_is_named_where_it_is_not_reached_or_refuses_or_what_lies_behind_it_fails_and_nowhere_else() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = Tunnels::start(Some("403 Forbidden")).await;
+    let opening = Tunnels::start(None).await;
+    for (proxy, more, hint) in [
+        (format!("http://{closed}"), "", "hint=\"the proxy itself is not reached: correct `proxy` under [host]"),
+        ("http://no-such-proxy.invalid:3128".to_owned(), "", "hint=\"the proxy itself is not reached: "),
+        (refusing.url(), "", "hint=\"the proxy refused: "),
+        (opening.url(), "", "request failed: "),
+        (opening.url(), "no_proxy = [\".invalid\"]", ""),
+    ] {
+        let server = Server::start();
+        let setup = Setup::new(&server, "");
+        // Behind the tunnel nobody listens there.
+        setup.write("host.toml", &setup.read("host.toml").replace(&server.origin(), "https://api.invalid:1"));
+        setup.prepend(&format!("[host]\nproxy = \"{proxy}\"\n{more}"));
+        let told = setup.run(&["check", "--config", "host.toml"]).failed(1, &["request failed: ", hint]).stderr;
+        let named = format!("proxy=\"{proxy}\"");
+        assert_eq!(told.contains(&named), !hint.is_empty(), "`{named}`?\n{told}");
+    }
+}
