@@ -8,6 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING}
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use serde::de::IgnoredAny;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::capture::{Kind, Piece, pieces};
@@ -26,8 +27,11 @@ const LARGEST_ANSWER: usize = 256 << 10;
 /// Tokens in one answer.
 const MOST_TOKENS: usize = 8;
 
-/// What the component gets of an answer in which a token may stand that nobody can find.
+/// What the component gets of JSON in which a token may stand that nobody can find.
 const WITHHELD: &str = "withheld by the host: the answer is no JSON object";
+
+/// What stands for each byte of an answer that is no JSON at all.
+const MASK: u8 = b'*';
 
 /// What it gets in place of a token that no header may carry, so that it says just that of it.
 const NO_HEADER: &str = "withheld by the host: no header may carry this token";
@@ -124,7 +128,7 @@ impl Vault {
                         bytes = document.len(),
                         "an answer to a request with a secret is no JSON object, and was withheld from the component"
                     );
-                    WITHHELD.into()
+                    withheld(&document)
                 }
             };
             scrub_headers(&mut head.headers, &scrubber);
@@ -200,6 +204,17 @@ impl Vault {
         }
         rewritten.push_str(text.get(end..)?);
         Some(rewritten.into_bytes())
+    }
+}
+
+/// What the component gets of an answer in which a token may stand that nobody can find. It says of the service what it makes
+/// of this, so JSON stays JSON, and anything else has as many bytes as it had. JSON becomes a text, and not an empty list: nobody
+/// may take that for an answer without rows.
+fn withheld(document: &[u8]) -> Vec<u8> {
+    let text = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Ok(_) => quoted(WITHHELD).into_bytes(),
+        Err(_) => vec![MASK; document.len()],
     }
 }
 

@@ -137,6 +137,23 @@ async fn the_members_that_the_plan_names_are_tokens_for_the_planned_origins() {
     assert!(matches!(vault.fill(bearer(API, "Bearer")).await, Err(Refusal::Denied(_))));
 }
 
+#[tokio::test]
+async fn what_is_withheld_is_as_long_as_what_came_and_json_where_that_was_json_and_never_an_empty_list() {
+    let (vault, [one, _]) = vault();
+    for (said, handed_on) in [
+        ("canary=1", "********"),
+        ("{\"id_token\":\"canary", "*******************"),
+        ("[\"canary\"]", "\"withheld by the host: the answer is no JSON object\""),
+        ("\u{feff}[]", "\"withheld by the host: the answer is no JSON object\""),
+        ("5", "\"withheld by the host: the answer is no JSON object\""),
+    ] {
+        let (_, _, mut sent) = filled(&vault, post(LOGIN, format!("one={one}"))).await;
+        let (head, answer) = received(&vault, Response::new(body(said)), &mut sent).await.into_parts();
+        assert_eq!(answer.collect().await.unwrap().to_bytes(), handed_on, "{said}");
+        assert_eq!(head.headers[CONTENT_LENGTH], handed_on.len().to_string());
+    }
+}
+
 /// A refresh token that is kept where storing may fail.
 struct Kept {
     value: Mutex<String>,
