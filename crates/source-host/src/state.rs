@@ -126,10 +126,10 @@ impl FileStore {
         let source = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Stored { identity, config_digest, checkpoint, accounts: sinks } = stored.clone();
         let document = Document { version: VERSION, source, identity, config_digest, checkpoint, sinks };
-        let problem = |error: &io::Error| io_error("cannot write the state", &self.path, error);
-        let mut text = serde_json::to_vec_pretty(&document).map_err(|error| problem(&error.into()))?;
+        let problem = |path: &Path, error: &io::Error| io_error("cannot write the state", path, error);
+        let mut text = serde_json::to_vec_pretty(&document).map_err(|error| problem(&self.path, &error.into()))?;
         text.push(b'\n');
-        replace_file(&self.path, &text).map_err(|error| problem(&error))
+        replace(&self.path, &text).map_err(|(path, error)| problem(&path, &error))
     }
 }
 
@@ -183,17 +183,23 @@ fn read(path: &Path) -> Result<Option<Stored>, StateError> {
 ///
 /// # Errors
 ///
-/// The old one is still there.
+/// The old one is still there. The error names the file that could not be written, which is the new one beside it as a rule.
 pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, text).map_err(|(path, error)| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// The same, with the file that could not be written.
+fn replace(path: &Path, text: &[u8]) -> Result<(), (PathBuf, io::Error)> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&new, path)?;
-    sync_folder(path)
+    let write = || {
+        let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+        file.write_all(text)?;
+        file.sync_all()
+    };
+    write().map_err(|error| (new.clone(), error))?;
+    fs::rename(&new, path).and_then(|()| sync_folder(path)).map_err(|error| (path.to_owned(), error))
 }
 
 /// Makes the name of a file durable.
@@ -282,6 +288,22 @@ mod tests {
         assert_eq!((stored.checkpoint.as_deref(), stored.accounts.len()), (Some("3"), 0));
         store.write(&stored).unwrap();
         assert_eq!(read(store.path()), Ok(Some(stored)));
+    }
+
+    #[test]
+    fn the_file_that_cannot_be_written_is_the_one_that_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::open(folder.path(), "tenant", &Lineage::Running).unwrap();
+        fs::create_dir(folder.path().join("tenant.json.new")).unwrap();
+        let message = store.write(&stored("1")).unwrap_err().to_string();
+        assert!(message.contains("tenant.json.new: Is a directory"), "{message}");
+        let error = replace_file(store.path(), b"").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert!(error.to_string().contains("tenant.json.new: Is a directory"), "{error}");
+        fs::remove_dir(folder.path().join("tenant.json.new")).unwrap();
+        fs::create_dir(store.path()).unwrap();
+        let message = store.write(&stored("1")).unwrap_err().to_string();
+        assert!(message.contains("tenant.json: Is a directory"), "{message}");
     }
 
     #[test]
