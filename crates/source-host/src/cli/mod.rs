@@ -102,7 +102,7 @@ struct RunArguments {
     /// End when the sources have caught up.
     #[arg(long)]
     once: bool,
-    /// Read one range only: from this time on.
+    /// Read one range only: from this time on. Both lie in the years 2010 to 2099.
     #[arg(long, value_name = "TIME", requires = "until", value_parser = Instant::parse)]
     since: Option<Instant>,
     /// Read one range only: before this time.

@@ -1,6 +1,7 @@
 //! `source-host run`.
 
 use std::io::{self, IsTerminal as _};
+use std::ops::Range;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(4);
 /// What each source adds to the time over which the first polls are spread, and the longest such time.
 const EACH: Duration = Duration::from_millis(20);
 const LONGEST_START: Duration = Duration::from_secs(60);
+/// What a range may be made of, in seconds since 1970: the years in which the `start` of a configuration may lie.
+const YEARS: Range<i64> = 1_262_304_000..4_102_444_800;
 /// Files that a poll may open at once: what a name is looked up in, connections, a state that is replaced.
 const FILES_OF_A_POLL: usize = 8;
 
@@ -255,6 +258,12 @@ fn head_start(name: &str, sources: usize) -> Duration {
 
 fn range(arguments: &RunArguments) -> Result<Option<(Instant, Instant)>, Report> {
     let Some((since, until)) = arguments.since.zip(arguments.until) else { return Ok(None) };
+    for (argument, time) in [("--since", since), ("--until", until)] {
+        if !YEARS.contains(&time.seconds) {
+            return Err(Report::wrong(format!("{argument} is {time}, and must lie in the years 2010 to 2099"))
+                .hint("correct its year: a range is read hour by hour"));
+        }
+    }
     if (since.seconds, since.nanoseconds) >= (until.seconds, until.nanoseconds) {
         return Err(
             Report::wrong("--since is not before --until").hint("the range goes from the earlier to the later time")

@@ -21,7 +21,7 @@ fn a_second_run_delivers_what_came_since_the_first() {
     let line: Value = serde_json::from_str(first.stdout.lines().next().unwrap()).unwrap();
     let expected = serde_json::json!({
         "source": "counter", "kind": "item", "key": "counter:1", "subject": "1",
-        "occurred": "1970-01-01T00:00:01.0000000Z", "visible": "1970-01-01T00:00:01.1234567Z",
+        "occurred": "2010-01-01T00:00:01.0000000Z", "visible": "2010-01-01T00:00:01.1234567Z",
         "body": { "id": 1, "name": "item 1" },
     });
     assert_eq!(line, expected);
@@ -204,7 +204,7 @@ fn a_range_has_a_state_of_its_own_and_can_be_read_again() {
     let setup = Setup::new(&server, "");
     setup.prepend("[host]\nmax_events = 2");
     server.grow_to(9);
-    let range = ["--since", "1970-01-01T00:00:03Z", "--until", "1970-01-01T00:00:06Z"];
+    let range = ["--since", "2010-01-01T00:00:03Z", "--until", "2010-01-01T00:00:06Z"];
     for _ in 0..2 {
         assert_eq!(setup.once(&range).succeeded().items(), [3, 4, 5]);
     }
@@ -213,12 +213,27 @@ fn a_range_has_a_state_of_its_own_and_can_be_read_again() {
 }
 
 #[test]
+fn a_range_of_other_times_is_refused_before_anything_is_asked_for() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    for (since, until, told) in [
+        ("0001-01-01", "2026-01-01", "--since is 0001-01-01T00:00:00Z, and must lie in the years 2010 to 2099"),
+        ("2009-12-31T23:59:59Z", "2026-01-01", "--since is 2009-12-31T23:59:59Z"),
+        ("2026-01-01", "2100-01-01", "--until is 2100-01-01T00:00:00Z, and must lie in the years 2010 to 2099"),
+    ] {
+        setup.once(&["--since", since, "--until", until]).failed(2, &[told, "hint: correct its year"]);
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+    setup.once(&["--since", "2010-01-01", "--until", "2099-12-31T23:59:59Z"]).succeeded();
+}
+
+#[test]
 fn a_range_that_was_cut_off_is_read_on() {
     let server = Server::start();
     let setup = Setup::new(&server, "");
     setup.prepend("[host]\nmax_events = 2");
     server.grow_to(9);
-    let range = ["--since", "1970-01-01T00:00:03Z", "--until", "1970-01-01T00:00:06Z"];
+    let range = ["--since", "2010-01-01T00:00:03Z", "--until", "2010-01-01T00:00:06Z"];
     server.next_answer(Answer::Raw(
         b"HTTP/1.1 200 OK\r\ncontent-length: 57\r\n\r\n{\"id\":3,\"time\":3,\"name\":\"\"}\n{\"id\":4,\"time\":4,\"name\":\"\"}\n\n".to_vec(),
     ));

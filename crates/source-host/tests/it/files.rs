@@ -136,7 +136,7 @@ fn a_range_into_the_file_of_a_running_source_stays_in_it() {
     let setup = setup(&server, "");
     server.grow_to(3);
     setup.once(&[]).succeeded();
-    let range = ["--since", "1970-01-01T00:00:02Z", "--until", "1970-01-01T00:00:03Z"];
+    let range = ["--since", "2010-01-01T00:00:02Z", "--until", "2010-01-01T00:00:03Z"];
     setup.once(&range).succeeded();
     server.grow_to(4);
     setup.once(&[]).succeeded();

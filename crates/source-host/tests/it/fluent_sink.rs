@@ -34,10 +34,10 @@ fn events_arrive_as_records_with_their_time_in_chunks_that_are_acknowledged() {
     assert_eq!(taken.iter().map(|chunk| chunk.entries.len()).collect::<Vec<_>>(), [2, 2, 1]);
     assert_eq!((items(&taken), setup.checkpoint()), (vec![1, 2, 3, 4, 5], Some("5".to_owned())));
     let (seconds, nanoseconds, record) = &taken[0].entries[1];
-    assert_eq!((taken[0].tag.as_str(), *seconds, *nanoseconds), ("counter", 2, 0));
+    assert_eq!((taken[0].tag.as_str(), *seconds, *nanoseconds), ("counter", 1_262_304_002, 0));
     let expected = json!({
         "source": "counter", "kind": "item", "key": "counter:2", "subject": "2",
-        "occurred": "1970-01-01T00:00:02.0000000Z", "visible": "1970-01-01T00:00:02.1234567Z",
+        "occurred": "2010-01-01T00:00:02.0000000Z", "visible": "2010-01-01T00:00:02.1234567Z",
         "body": { "id": 2, "name": "item 2" },
     });
     assert_eq!(*record, expected);

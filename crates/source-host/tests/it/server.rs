@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::wire::{Request, accept};
 
+/// When the year 2010 began, in seconds since 1970.
+const BEGINNING: usize = 1_262_304_000;
+
 /// What stands in place of the next honest answer.
 pub(crate) enum Answer {
     /// These bytes, and the connection stays open.
@@ -62,11 +65,12 @@ impl Server {
         self.state.lock().unwrap().token = Some(token.to_owned());
     }
 
-    /// Adds items up to this number; item N happened N seconds after 1970 began.
+    /// Adds items up to this number; item N happened N seconds after [`BEGINNING`].
     pub(crate) fn grow_to(&self, last: usize) {
         let mut state = self.state.lock().unwrap();
         for id in state.items.len() + 1..=last {
-            state.items.push(format!(r#"{{"id":{id},"time":{id},"name":"item {id}"}}"#));
+            let time = BEGINNING + id;
+            state.items.push(format!(r#"{{"id":{id},"time":{time},"name":"item {id}"}}"#));
         }
     }
 
@@ -74,7 +78,8 @@ impl Server {
     pub(crate) fn add_large(&self, bytes: usize) {
         let mut state = self.state.lock().unwrap();
         let id = state.items.len() + 1;
-        state.items.push(format!(r#"{{"id":{id},"time":{id},"name":"{}"}}"#, "x".repeat(bytes)));
+        let time = BEGINNING + id;
+        state.items.push(format!(r#"{{"id":{id},"time":{time},"name":"{}"}}"#, "x".repeat(bytes)));
     }
 
     /// Answers the next request so, in place of the truth; says how many such answers were given before.
@@ -142,8 +147,9 @@ fn honest(items: &[String], path: &str) -> Vec<u8> {
         let (_, query) = path.split_once('?')?;
         query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse::<usize>().ok())
     };
-    let first = query("after").unwrap_or(0).max(query("since").unwrap_or(1) - 1);
-    let last = items.len().min(query("until").map_or(usize::MAX, |until| until - 1));
+    let second = |name: &str| query(name).map(|time| time.saturating_sub(BEGINNING));
+    let first = query("after").unwrap_or(0).max(second("since").unwrap_or(1).saturating_sub(1));
+    let last = items.len().min(second("until").map_or(usize::MAX, |until| until.saturating_sub(1)));
     let wanted = items.get(first..last).unwrap_or_default();
     let body =
         wanted.iter().take(query("max").unwrap_or(usize::MAX)).fold(String::new(), |body, item| body + item + "\n");

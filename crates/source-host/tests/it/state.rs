@@ -146,8 +146,8 @@ fn reset_puts_aside_all_of_one_source_and_says_how_to_undo_it() {
         b"HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{\"id\":1,\"time\":1,\"name\":\"\"}".to_vec(),
     ));
     server.next_answer(Answer::status(403, ""));
-    setup.once(&["--since", "1970-01-01", "--until", "1970-01-02"]).failed(1, &[]);
-    assert_eq!(names(&setup), ["counter.json", "counter.range-0-86400.json"]);
+    setup.once(&["--since", "2010-01-01", "--until", "2010-01-02"]).failed(1, &[]);
+    assert_eq!(names(&setup), ["counter.json", "counter.range-1262304000-1262390400.json"]);
     let held = FileStore::open(&setup.path("state"), "counter", &Lineage::Running).unwrap();
     state(&setup, "reset", &[]).failed(1, &["another host uses this state", "hint: stop the host"]);
     drop(held);
