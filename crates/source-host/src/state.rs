@@ -235,6 +235,7 @@ fn io_error(what: &str, path: &Path, error: &io::Error) -> StateError {
             "let this user write there, or name another folder with --state"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+        io::ErrorKind::FileTooLarge => "raise the limit of file sizes (`ulimit -f`, `LimitFSIZE=` of a service)",
         _ if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             "each source holds a file open: raise the limit (`ulimit -Hn`, `LimitNOFILE=` of a service), or run fewer sources"
         }

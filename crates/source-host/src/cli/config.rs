@@ -10,6 +10,7 @@ mod read;
 mod sinks;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -186,9 +187,12 @@ impl Config {
     /// Reads and checks a file, and says everything that does not fit it, or everything that is wrong with what it says.
     pub(crate) fn load(path: &Path) -> Result<Self, Report> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Report::wrong(format!("cannot read the configuration {}", path.display()))
-                .because(error)
-                .hint("name the file with --config")
+            let hint = match error.kind() {
+                io::ErrorKind::InvalidData => "save it as UTF-8",
+                io::ErrorKind::PermissionDenied => "let this user read it",
+                _ => "name the file with --config",
+            };
+            Report::wrong(format!("cannot read the configuration {}", path.display())).because(error).hint(hint)
         })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::parse(&text, folder).map_err(|problems| explain::problems(path, &text, problems))

@@ -127,7 +127,11 @@ impl<'a> Outputs<'a> {
 impl Target<'_> {
     fn of_out(arguments: &RunArguments, sources: usize) -> Result<Self, Report> {
         let shape = if arguments.bare { Shape::Bare } else { Shape::Enveloped };
-        let out = arguments.out.as_deref().unwrap_or_default();
+        let out = arguments.out.as_deref().unwrap_or("stdout");
+        if out.is_empty() {
+            return Err(Report::wrong("--out names nothing")
+                .hint("name a file, or `stdout`; is a variable empty that should hold its name?"));
+        }
         let path = Path::new(out);
         if Kind::of(arguments) == Kind::Array && path.exists() {
             return Err(Report::wrong(format!("{out} is there already, and a JSON array cannot be added to"))

@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let config = Config::load(&arguments.config.path)?;
     let range = range(&arguments)?;
     raise_file_limit();
+    outlive_size_limit();
     let network = network(&config)?;
     let mut components = Components::new(config.host.cache.clone())?;
 
@@ -239,6 +240,13 @@ fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+/// A file that would grow beyond the limit of file sizes is an error then, and not the end of this process without a word.
+fn outlive_size_limit() {
+    if let Err(error) = signal(SignalKind::from_raw(libc::SIGXFSZ)) {
+        tracing::debug!("a file that grows too large will end this process: {error}");
     }
 }
 

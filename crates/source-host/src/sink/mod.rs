@@ -136,6 +136,7 @@ impl SinkError {
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+            io::ErrorKind::FileTooLarge => "raise the limit of file sizes (`ulimit -f`, `LimitFSIZE=` of a service)",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "let this user write there, or name another file"
             }

@@ -90,6 +90,10 @@ fn wrong_files_are_status_2_with_file_and_line() {
     let setup = Setup::new(&server, "");
     setup.run(&["run", "--config", "none.toml", "--once"]).failed(2, &["cannot read the configuration none.toml"]);
     setup.run(&["run", "--once"]).failed(2, &["--config"]);
+    std::fs::write(setup.path("latin.toml"), b"# \xe4").unwrap();
+    setup.run(&["run", "--config", "latin.toml"]).failed(2, &["configuration latin.toml", "hint: save it as UTF-8"]);
+    setup.run(&["run", "--config", "."]).failed(2, &["Is a directory", "hint: name the file with --config"]);
+    setup.once(&["--out", ""]).failed(2, &["--out names nothing", "hint: name a file, or `stdout`"]);
     let good = setup.read("host.toml");
     setup.write("host.toml", &good.replace("[source.config]", "[source.comfig]"));
     setup.once(&[]).failed(2, &["host.toml:6: there is no `comfig` here; did you mean `config`?"]);
@@ -142,6 +146,21 @@ fn an_output_that_cannot_be_written_leaves_the_checkpoint_where_it_was() {
     full.failed(1, &["cannot write to /dev/full", "hint: make room"]);
     assert_eq!(setup.checkpoint(), None);
     setup.once(&["--out", "/dev/null"]).succeeded();
+}
+
+#[test]
+fn a_file_that_may_not_grow_further_is_told_with_the_limit_to_raise() {
+    let server = Server::start();
+    let setup = Setup::new(&server, "");
+    server.grow_to(100);
+    let program = env!("CARGO_BIN_EXE_source-host");
+    let script = format!("ulimit -f 8; exec '{program}' run --config host.toml --once --out out.ndjson");
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(setup.path(".")).output().unwrap();
+    crate::setup::Ended::from(output)
+        .failed(1, &["cannot write to", "out.ndjson: File too large", "hint: raise the limit of file sizes"]);
+    assert_eq!(crate::setup::items(&setup.read("out.ndjson")), Vec::<u64>::new());
+    setup.once(&["--out", "out.ndjson"]).succeeded();
+    assert_eq!(crate::setup::items(&setup.read("out.ndjson")), (1..=100).collect::<Vec<_>>());
 }
 
 #[test]

@@ -190,6 +190,12 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
             "a source without a sink would read for nobody: leave `sinks` out to use all, or name some".to_owned(),
         );
     }
+    for member in config.iter().filter_map(|(member, value)| no_number(member, value)) {
+        problems.add(
+            name.span(),
+            format!("`{member}` in the config of this source is no number: JSON has none that is infinite or nan"),
+        );
+    }
     let mut read = Vec::new();
     for (member, raw) in secrets {
         if config.contains_key(&member) {
@@ -261,6 +267,18 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
     }
 }
 
+/// The member that holds what TOML takes for a number, and JSON has no place for.
+fn no_number(name: &str, value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => Some(name.to_owned()),
+        toml::Value::Array(items) => items.iter().find_map(|item| no_number(name, item)),
+        toml::Value::Table(table) => {
+            table.iter().find_map(|(inner, value)| no_number(&format!("{name}.{inner}"), value))
+        }
+        _ => None,
+    }
+}
+
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     let RawSecret { env, file, spare, keep, pem, key, managed_identity, expose: _ } = raw;
     let kept = |env, file| secret(RawSecret { env, file, ..RawSecret::default() }, folder);
@@ -287,8 +305,10 @@ pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
         return None;
     }
     match (raw.env, raw.file, raw.pem.or(raw.key).or(raw.keep)) {
-        (Some(name), None, None) => Some(SecretFrom::Env(name)),
-        (None, Some(path), None) => Some(SecretFrom::File(PathBuf::from(folder).join(path))),
+        (Some(name), None, None) if !name.is_empty() => Some(SecretFrom::Env(name)),
+        (None, Some(path), None) if !path.as_os_str().is_empty() => {
+            Some(SecretFrom::File(PathBuf::from(folder).join(path)))
+        }
         _ => None,
     }
 }

@@ -69,6 +69,9 @@ fn wrong_type(message: &str) -> Option<String> {
         _ => "something else",
     };
     let expected = match expected {
+        "u32" if found == "a whole number" => {
+            return Some(format!("this number is too large: at most {} fits", u32::MAX));
+        }
         "a string" | "path string" => "a text in quotes belongs",
         "a sequence" => "a list in square brackets belongs, and [[source]] and [[sink]] have two pairs of them",
         "struct RawSecret" => {
@@ -76,7 +79,7 @@ fn wrong_type(message: &str) -> Option<String> {
         }
         "a map" | "struct RawHost" | "struct RawSource" | "struct RawSink" | "struct RawQuota" => "a table belongs",
         "a boolean" => "true or false belongs, without quotes",
-        "u32" | "u64" | "usize" => "a whole number belongs, without quotes, as large as fits",
+        "u32" | "u64" | "usize" => "a whole number belongs, without quotes",
         other => return Some(format!("{found} stands where {other} belongs")),
     };
     Some(format!("{found} stands where {expected}"))
@@ -139,6 +142,17 @@ mod tests {
             ("[host]\nproxy_credentials = { env = \"P\" }", "host.toml:2: `proxy_credentials` are for the proxy"),
             ("host = 5", "host.toml:1: a whole number stands where a table belongs"),
             ("[host]\nmax_events = -1", "host.toml:2: a negative number stands where a whole number belongs"),
+            ("[host]\nmax_requests = 99999999999", "host.toml:2: this number is too large: at most 4294967295 fits\n"),
+            ("[[source]]\nname = \"a\"\n[source.secrets]\ns = { env = \"\" }", "host.toml:4: say where `s` comes from"),
+            (
+                "[[source]]\nname = \"a\"\n[source.secrets]\ns = { file = \"\" }",
+                "host.toml:4: say where `s` comes from",
+            ),
+            (
+                "[[source]]\nname = \"a\"\n[source.config]\nlimit = nan",
+                "host.toml:2: `limit` in the config of this source is no number: JSON has none",
+            ),
+            ("[[source]]\nname = \"a\"\nconfig = { a = { b = [1, -inf] } }", "host.toml:2: `a.b` in the config of"),
             ("[host]\nmax_bytes = \"5\"", "host.toml:2: a text stands where a whole number belongs"),
             ("[[sink]]\ntype = \"fiel\"\n", "host.toml:2: there is no sink of type `fiel`; did you mean `file`?"),
             ("[[sink]]\nname = \"a\"\n", "host.toml:1: `type` is missing here"),
