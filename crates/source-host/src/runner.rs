@@ -144,6 +144,17 @@ impl Runner {
         ended
     }
 
+    /// The same where nobody says stop: until the source has ended, or has caught up as asked with `once`. The program may be
+    /// killed at any time; the next one reads on from the stored checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_to_end(&mut self) -> Result<Outcome, RunError> {
+        let (_nobody, stop) = watch::channel(false);
+        self.run(stop).await
+    }
+
     async fn go_on(&mut self, mut stop: watch::Receiver<bool>) -> Result<Outcome, RunError> {
         let first = std::mem::take(&mut self.options.first_poll_after);
         if !first.is_zero() {

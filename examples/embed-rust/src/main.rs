@@ -1,6 +1,6 @@
 //! Prints what a source reads, and begins where it stopped the last time: COMPONENT CONFIG STATE-FOLDER [ORIGIN...]
 
-use std::{env, fs, path::Path, process::ExitCode, sync::Arc};
+use std::{env, fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, anyhow, bail};
 use source_host::{
@@ -9,21 +9,12 @@ use source_host::{
 };
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    if let Err(error) = run().await {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
-}
-
-async fn run() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [component, config, state, origins @ ..] = &arguments[..] else {
         bail!("usage: embed-rust COMPONENT CONFIG STATE-FOLDER [ORIGIN...]");
     };
-    let engine = Engine::new().map_err(|error| anyhow!("this machine runs no WebAssembly: {error:#}"))?;
-    let component = engine.load(Path::new(component))?;
+    let component = Engine::new().map_err(|error| anyhow!("{error:#}"))?.load(Path::new(component))?;
     let config = fs::read_to_string(config).with_context(|| format!("cannot read {config}"))?;
 
     // The plan says where the component wants to go, which is no permission: granted are Microsoft's hosts, and what is
@@ -39,11 +30,7 @@ async fn run() -> anyhow::Result<()> {
     let sink = share(LinesSink::stdout(Shape::Enveloped));
     let store = Box::new(FileStore::open(Path::new(state), "embedded", &Lineage::Running)?);
     let mut runner = Runner::new(source, RunOptions::of("embedded", &plan), store, sink).await?;
-    // Nobody says stop: the program may be killed at any time, and goes on at the stored checkpoint.
-    let (_stop, stopping) = tokio::sync::watch::channel(false);
-    runner.run(stopping).await.map_err(|error| {
-        let why = error.fault().map_or("", |fault| &fault.message);
-        anyhow!("{error}: {why} {}", error.hint().unwrap_or_default())
-    })?;
+    // It may be killed at any time, and goes on at the stored checkpoint.
+    runner.run_to_end().await.map_err(|error| anyhow!(error.explained()))?;
     Ok(())
 }

@@ -185,7 +185,7 @@ fn the_embedding_program_prints_events_and_begins_where_it_stopped() {
     let refused = embedded(&[]);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert!(said.starts_with("error: the component plans to reach ") && said.contains(&base), "{said}");
+    assert!(said.starts_with("Error: the component plans to reach ") && said.contains(&base), "{said}");
 
     let first = embedded(&[&base]);
     assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
@@ -196,6 +196,15 @@ fn the_embedding_program_prints_events_and_begins_where_it_stopped() {
     let second = embedded(&[&base]);
     assert_eq!(second.status.code(), Some(0), "{}", text(&second.stderr));
     assert_eq!(text(&second.stdout), "");
+}
+
+#[test]
+fn the_readme_says_how_long_the_embedding_program_is() {
+    let lines = fs::read_to_string(examples().join("embed-rust/src/main.rs")).unwrap().lines().count();
+    for readme in ["../README.md", "embed-rust/README.md"] {
+        let readme = fs::read_to_string(examples().join(readme)).unwrap();
+        assert!(readme.contains(&format!("is a whole program of {lines} lines")), "{lines}");
+    }
 }
 
 #[test]

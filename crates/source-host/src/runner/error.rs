@@ -126,6 +126,25 @@ impl RunError {
         }
     }
 
+    /// All of it in one line: what happened, what the component said, and what to do.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        let mut line = self.to_string();
+        if let Self::Config(diagnostics) = self {
+            for Diagnostic { code, pointer, message, .. } in diagnostics {
+                let place = pointer.as_deref().filter(|pointer| !pointer.is_empty()).unwrap_or(code);
+                line.push_str(&format!("; {place}: {message}"));
+            }
+        }
+        if let Some(Fault { code, message, .. }) = self.fault() {
+            line.push_str(&format!(": {code}: {message}"));
+        }
+        match self.hint() {
+            Some(hint) => format!("{line} ({hint})"),
+            None => line,
+        }
+    }
+
     /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -152,5 +171,40 @@ impl RunError {
             Self::Sink(error) => return Some(error.hint().to_owned()),
         };
         Some(hint.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::Level;
+
+    #[test]
+    fn an_error_in_one_line_holds_all_that_is_known() {
+        let fault = Fault {
+            code: "token.refused".to_owned(),
+            message: "No token.".to_owned(),
+            hint: Some("Replace the secret.".to_owned()),
+            status: Some(401),
+            request_id: None,
+            checkpoint: None,
+        };
+        assert_eq!(
+            RunError::Unauthenticated(fault).explained(),
+            "the service refused the credentials: token.refused: No token. (Replace the secret.)"
+        );
+        let wrong = |pointer: Option<&str>, message: &str| Diagnostic {
+            level: Level::Error,
+            code: "config".to_owned(),
+            pointer: pointer.map(str::to_owned),
+            message: message.to_owned(),
+            hint: None,
+        };
+        assert_eq!(
+            RunError::Config(vec![wrong(Some("/region"), "is missing"), wrong(None, "is no JSON")]).explained(),
+            "the configuration is not valid; /region: is missing; config: is no JSON (correct what is named above in the \
+             [[source]]'s config)"
+        );
+        assert!(RunError::Stuck.explained().ends_with("(report it to whoever makes the component)"));
     }
 }
