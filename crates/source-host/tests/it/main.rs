@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod apis;
 mod authority;
 mod cli;
 mod clock;
@@ -25,6 +26,7 @@ mod managed_identity;
 mod memory;
 mod misbehaviour;
 mod network;
+mod odata;
 mod operation;
 mod outcomes;
 mod pipes;
