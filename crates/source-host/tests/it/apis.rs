@@ -119,7 +119,7 @@ fn check_asks_for_one_row_and_says_what_it_got() {
         let setup = Setup::empty();
         configure(&setup, &service, api.name, "");
         let said = setup.run(&["check", "--config", "host.toml"]).succeeded().stdout;
-        assert!(said.contains("contoso: ok: the token was accepted by 127.0.0.1"), "{said}");
+        assert!(said.contains("contoso: ok: probe.passed: the token was accepted by 127.0.0.1"), "{said}");
         let queries = service.state().queries.clone();
         assert!(queries.len() == 1 && queries[0].contains("$top=1"), "{queries:?}");
         service.assert_all_right();

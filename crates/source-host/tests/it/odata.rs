@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -101,7 +102,7 @@ impl Thing {
 
 /// So many seconds ago, in ticks of 100 ns.
 pub(crate) fn seconds_ago(seconds: i64) -> DateTime<Utc> {
-    (Utc::now() - TimeDelta::seconds(seconds)).trunc_subsecs(7)
+    (now() - TimeDelta::seconds(seconds)).trunc_subsecs(7)
 }
 
 /// A stamp as the services write them.
@@ -169,7 +170,7 @@ impl Service {
             state.violations.push(format!("{violation}: {}", request.path));
             (400, json!({ "error": { "code": "BadRequest", "message": violation } }))
         });
-        let (body, date) = (body.to_string(), Utc::now().format("%a, %d %b %Y %H:%M:%S GMT"));
+        let (body, date) = (body.to_string(), now().format("%a, %d %b %Y %H:%M:%S GMT"));
         let head = format!(
             "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ndate: {date}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -295,4 +296,9 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect()
+}
+
+fn now() -> DateTime<Utc> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    DateTime::from_timestamp(since.as_secs().cast_signed(), since.subsec_nanos()).unwrap()
 }
