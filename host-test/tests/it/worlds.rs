@@ -16,8 +16,9 @@ use tokio::runtime::Runtime;
 use crate::folder::component;
 use wire::Wire;
 
-/// How many worlds are tried, from the first one on.
+/// How many worlds of the SIEM API are tried, from the first one on, and of each other API.
 const SEEDS: u64 = 30;
+const SEEDS_OF_OTHERS: u64 = 6;
 
 /// One more, in which links to further pages run out.
 const LINKS_RUN_OUT: u64 = 148;
@@ -103,17 +104,24 @@ impl Subject for Built {
 fn the_built_component_loses_invents_and_repeats_nothing() {
     let component = Engine::new().unwrap().load(&component()).unwrap();
     let one = std::env::var("SEED").ok().map(|seed| seed.parse::<u64>().expect("SEED is a number"));
-    let seeds = one.map_or_else(|| (0..SEEDS).chain([LINKS_RUN_OUT]).collect(), |seed| vec![seed]);
+    let api = std::env::var("API").map_or(Api::Siem, |name| Api::named(&name).expect("API is the name of one"));
+    let of_siem = || (0..SEEDS).chain([LINKS_RUN_OUT]).map(|seed| (Api::Siem, seed));
+    let of_others = || {
+        let others = Api::ALL.into_iter().filter(|api| *api != Api::Siem);
+        others.flat_map(|api| (0..SEEDS_OF_OTHERS).map(move |seed| (api, seed)))
+    };
+    let seeds: Vec<_> = one.map_or_else(|| of_siem().chain(of_others()).collect(), |seed| vec![(api, seed)]);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (next, found) = (Mutex::new(seeds.into_iter()), Mutex::new((Vec::new(), 0_u64, Coverage::default())));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(seed) = { next.lock().unwrap().next() } {
-                    let again =
-                        format!("SEED={seed} scripts/cargo test --locked --test it the_built_component -- --nocapture");
-                    let ran =
-                        run_subject(Api::Siem, seed, one.is_some(), again, |config| Built::new(&component, config));
+                while let Some((api, seed)) = { next.lock().unwrap().next() } {
+                    let again = format!(
+                        "API={} SEED={seed} scripts/cargo test --locked --test it the_built_component -- --nocapture",
+                        api.name()
+                    );
+                    let ran = run_subject(api, seed, one.is_some(), again, |config| Built::new(&component, config));
                     let mut found = found.lock().unwrap();
                     match ran {
                         Ok((coverage, polls)) => {

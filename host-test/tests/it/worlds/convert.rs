@@ -119,8 +119,10 @@ fn diagnostic(of: host::Diagnostic) -> core::Diagnostic {
 
 /// One of the few words that the contract's strings are, which the core has as constants.
 fn word(text: String) -> &'static str {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 12] = [
         "detection",
+        "alert",
+        "incident",
         "application/json",
         "text/csv; header=absent",
         "overlap-shortened",

@@ -116,7 +116,7 @@ impl Transport for Wire {
     async fn send(&self, request: http::Request<WasiBody>, _: Timeouts) -> Result<http::Response<WasiBody>, HttpError> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes().to_vec();
-        let named = ["accept", "authorization", "content-type"];
+        let named = ["accept", "authorization", "content-type", "prefer"];
         let value = |name: &str| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
         let request = Request {
             method: if head.method == http::Method::POST { Method::Post } else { Method::Get },
