@@ -18,7 +18,7 @@ use wire::Wire;
 
 /// How many worlds of the SIEM API are tried, from the first one on, and of each other API.
 const SEEDS: u64 = 30;
-const SEEDS_OF_OTHERS: u64 = 6;
+const SEEDS_OF_OTHERS: u64 = 20;
 
 /// One more, in which links to further pages run out.
 const LINKS_RUN_OUT: u64 = 148;
