@@ -1,7 +1,7 @@
 //! Which request comes next.
 
 use crate::checkpoint::{Round, State};
-use crate::contract::{Failure, Fault, Gap, GapCause, NextPoll};
+use crate::contract::{Failure, Fault, GapCause, NextPoll};
 use crate::failure::quota_failure;
 use crate::http::Request;
 use crate::progress::{MILLISECOND, PATIENCE};
@@ -179,17 +179,9 @@ impl Machine {
         if let Some(state) = &mut self.state {
             state.answered = true;
             let (since, until) = single_range(&self.config, state, now);
-            self.poll.gaps.push(Gap {
-                key: format!("gap:partial:{since}:{until}"),
-                kind: self.config.protocol.kind,
-                since,
-                until,
-                cause: GapCause::Partial,
-                subject: None,
-                detail: "the answer of the single request was read in part by an instance that is gone, and cannot be \
-                         asked for again: with `ago`, `limit` or an open end it would be another one"
-                    .to_owned(),
-            });
+            let detail = "the answer of the single request was read in part by an instance that is gone, and cannot be asked \
+                          for again: with `ago`, `limit` or an open end it would be another one";
+            self.tell_gap(GapCause::Partial, since, until, detail.to_owned());
         }
         self.finish(NextPoll::Ended)
     }

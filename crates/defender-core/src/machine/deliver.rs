@@ -121,18 +121,18 @@ impl Machine {
         else {
             return;
         };
-        self.poll.gaps.push(Gap {
-            key: format!("gap:partial:{since}:{until}"),
-            kind: self.config.protocol.kind,
-            since,
-            until,
-            cause: GapCause::Partial,
-            subject: None,
-            detail: format!(
-                "with `$expand={expand}` the service fails here or a record is too large, so {events} events came without \
-                 their {expand}"
-            ),
-        });
+        let detail = format!(
+            "with `$expand={expand}` the service fails here or a record is too large, so {events} events came without \
+             their {expand}"
+        );
+        self.tell_gap(GapCause::Partial, since, until, detail);
+    }
+
+    /// Tells a gap, by its cause and its range.
+    pub(super) fn tell_gap(&mut self, cause: GapCause, since: Tick, until: Tick, detail: String) {
+        let key = format!("gap:{}:{since}:{until}", cause.name());
+        let kind = self.config.protocol.kind;
+        self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
     }
 
     fn event(&self, mut row: Row, record: &[u8]) -> Event {
@@ -310,15 +310,7 @@ impl Machine {
             detail.clone(),
             Some("a shorter `overlap` needs less room"),
         );
-        self.poll.gaps.push(Gap {
-            key: format!("gap:overlap-shortened:{since}:{until}"),
-            kind: self.config.protocol.kind,
-            since,
-            until,
-            cause: GapCause::Other("overlap-shortened"),
-            subject: None,
-            detail,
-        });
+        self.tell_gap(GapCause::Other("overlap-shortened"), since, until, detail);
     }
 
     /// A fresh instance reads on from a frozen checkpoint: the older half of the slice, whose keys fit.

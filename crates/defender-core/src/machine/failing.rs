@@ -85,7 +85,7 @@ impl Machine {
         }
         let Some(round) = state.round else { return };
         let detail = format!("the service keeps failing on this range alone: {why}");
-        self.slice_gap(GapCause::Unreadable, round.at, detail);
+        self.tell_gap(GapCause::Unreadable, round.at, round.end, detail);
         self.give_up_slice();
     }
 

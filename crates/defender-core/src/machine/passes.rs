@@ -142,7 +142,7 @@ impl Machine {
 
     fn give_up_range(&mut self, why: &str) {
         let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
-        self.slice_gap(GapCause::Truncated, round.at, why.to_owned());
+        self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
         self.frozen = None;
         self.give_up_slice();
     }

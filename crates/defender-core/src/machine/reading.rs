@@ -3,7 +3,7 @@
 use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
 use crate::config::{Config, Emit};
-use crate::contract::{Failure, Gap, GapCause, Level, NextPoll};
+use crate::contract::{Failure, GapCause, Level, NextPoll};
 use crate::failure::{PageFault, api_failure, no_answer, page_failure, quote};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::{Answer, PATIENCE};
@@ -511,21 +511,9 @@ impl Machine {
             self.follow_ups.push_back(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit: None });
             return;
         }
-        self.slice_gap(
-            GapCause::Truncated,
-            round.at,
-            format!("the service cut its answer at {rows} rows, and all of them have one stamp"),
-        );
+        let detail = format!("the service cut its answer at {rows} rows, and all of them have one stamp");
+        self.tell_gap(GapCause::Truncated, round.at, round.end, detail);
         self.give_up_slice();
-    }
-
-    /// Tells a gap from `since` to the end of the slice.
-    pub(super) fn slice_gap(&mut self, cause: GapCause, since: Tick, detail: String) {
-        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
-        let (until, name) = (round.end, cause.name());
-        let key = format!("gap:{name}:{since}:{until}");
-        let kind = self.config.protocol.kind;
-        self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
     }
 
     pub(super) fn close_slice(&mut self, answer: &Answer) {
@@ -547,7 +535,7 @@ impl Machine {
             let detail = format!(
                 "the service answered with HTTP 206{warning}: a part is missing; it is read again, for a day at the most"
             );
-            self.slice_gap(GapCause::Partial, told, detail);
+            self.tell_gap(GapCause::Partial, told, round.end, detail);
         }
     }
 
