@@ -204,7 +204,7 @@ impl State {
 
     /// How many rows make an answer full, where that is known.
     pub fn page(&self, config: &Config) -> Option<u32> {
-        let asked_for = config.limit.filter(|_| config.protocol.odata.is_some());
+        let asked_for = config.limit.filter(|_| config.protocol.updates_in_place());
         self.cap.into_iter().chain(asked_for).min()
     }
 

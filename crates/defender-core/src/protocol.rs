@@ -152,6 +152,11 @@ impl Protocol {
         self.hosts.iter().find(is_home).map(|host| host.name)
     }
 
+    /// Whether its things are updated in place, so that one may leave the range that is being read.
+    pub(crate) fn updates_in_place(&self) -> bool {
+        self.odata.is_some()
+    }
+
     /// What a token is for by default.
     pub(crate) fn audience(&self, cloud: Cloud) -> &'static str {
         self.audiences.iter().find(|(_, clouds)| clouds.contains(&cloud)).map_or("", |(audience, _)| audience)

@@ -139,16 +139,19 @@ impl Machine {
                 let (since, until) = (Some(ask.since), Some(ask.until));
                 Query { since, until, limit: ask.limit, is_plain: true, is_unordered: true, ..Query::default() }
             }
-            (Purpose::Slice | Purpose::Check | Purpose::Pass | Purpose::Neighbour, _) => Query {
-                since: Some(ask.since.minus(self.margins(ask).0)),
-                until: Some(ask.until.plus(self.margins(ask).1)),
-                limit: ask.limit,
-                filters: Some(&self.config.filters),
-                is_plain: self.state.as_ref().is_some_and(|state| state.plain),
-                is_unordered: self.is_unordered,
-                skip,
-                ago: None,
-            },
+            (Purpose::Slice | Purpose::Check | Purpose::Pass | Purpose::Neighbour, _) => {
+                let (before, behind) = self.margins(ask);
+                Query {
+                    since: Some(ask.since.minus(before)),
+                    until: Some(ask.until.plus(behind)),
+                    limit: ask.limit,
+                    filters: Some(&self.config.filters),
+                    is_plain: self.state.as_ref().is_some_and(|state| state.plain),
+                    is_unordered: self.is_unordered,
+                    skip,
+                    ago: None,
+                }
+            }
         };
         url_of(&self.config, &query)
     }
@@ -166,10 +169,10 @@ impl Machine {
     /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed. Where a
     /// service cuts them to milliseconds, the end of one slice has to be the beginning of the next; shorter slices stand alone.
     fn margins(&self, ask: &Ask) -> (i64, i64) {
-        match (&self.config.protocol.odata, ask.until.0 - ask.since.0) {
-            (None, _) => (1, 1),
-            (Some(_), ..=MILLISECOND) => (0, -1),
-            (Some(_), _) => (0, 0),
+        match ask.until.0 - ask.since.0 {
+            _ if !self.config.protocol.updates_in_place() => (1, 1),
+            ..=MILLISECOND => (0, -1),
+            _ => (0, 0),
         }
     }
 

@@ -11,7 +11,6 @@ use crate::row::{KeyedBy, Row, fingerprint};
 use crate::tick::{TICKS_PER_SECOND, Tick};
 
 use super::edges::Edges;
-use super::passes::Passes;
 use super::{Ask, Held, Machine, Mode, Output, Phase, Purpose, loses_its_answer};
 
 /// What became of a row.
@@ -44,12 +43,12 @@ impl Machine {
         }
         self.poll.counters.rows += 1;
         // A check covers a part of the slice; every row of the slice that it shows is the slice's.
-        let slice = self.state.as_ref().and_then(|state| state.round).filter(|_| ask.purpose == Purpose::Check);
+        let slice = self.slice().filter(|_| ask.purpose == Purpose::Check);
         let (since, until) = slice.map_or((ask.since, ask.until), |round| (round.at, round.end));
         let lies_inside = row.visible.is_some_and(|at| since <= at && at < until);
         let is_bounded = ask.purpose != Purpose::Single;
         // The tick on each side belongs to the neighbours, which ask for it as well where it is asked for at all.
-        let is_shared = is_bounded && self.config.protocol.odata.is_none();
+        let is_shared = is_bounded && !self.config.protocol.updates_in_place();
         if is_shared && !lies_inside && row.visible.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
             return Taken::Done { is_new: false };
         }
@@ -105,7 +104,7 @@ impl Machine {
 
     /// One more event without what `$expand` asks for, which counts at this tick: it may be the one behind the slice.
     fn note_unexpanded(&mut self, at: Tick) {
-        let Some(Round { at: since, end, .. }) = self.state.as_ref().and_then(|state| state.round) else { return };
+        let Some(Round { at: since, end, .. }) = self.slice() else { return };
         if self.unexpanded.is_some_and(|before| before.since != since) {
             self.tell_unexpanded();
         }
@@ -216,9 +215,7 @@ impl Machine {
         let Some(round) = state.round else { return false };
         if !state.plain {
             state.plain = true;
-            self.follow_ups.clear();
-            self.suspect = None;
-            self.passes = Passes::default();
+            self.drop_follow_ups();
             return true;
         }
         // Now that it came, or a gap tells of it, the whole record is not looked at again.
@@ -387,10 +384,8 @@ impl Machine {
             self.lost_answer = loses_its_answer(request, state, self.frozen.is_some());
         }
         self.phase = Phase::Idle;
-        self.follow_ups.clear();
-        self.suspect = None;
+        self.drop_follow_ups();
         self.pages = None;
-        self.passes = Passes::default();
         self.too_large.clear();
         self.forgot_until = None;
         let Some(frozen) = self.frozen.take() else { return false };

@@ -128,7 +128,7 @@ impl Machine {
             failure.redact(bearer);
         }
         // What was made of the configuration holds none.
-        let asked_for = self.pages.as_ref().filter(|pages| !pages.pass.by_skip).map(|pages| pages.next.as_str());
+        let asked_for = self.pages.as_ref().filter(|pages| !pages.seen.pass.by_skip).map(|pages| pages.next.as_str());
         let planned = &self.config.api_endpoint.url;
         for secret in link.into_iter().chain(asked_for).flat_map(|link| pages::secrets_of(link, planned)) {
             failure.redact(&secret);
@@ -138,13 +138,12 @@ impl Machine {
     /// Ends the poll with a failure: after the batch that was gathered before it, or with what was learned from it.
     pub(super) fn end_failing(&mut self, mut failure: Failure, now: Now) -> Output {
         let after = delay_of(&failure);
-        let until = after.map(|after| now.monotonic.saturating_add(after));
         if self.poll.has_output() {
-            self.embargo = Some(Embargo { failure, until });
+            self.put_off(failure, now);
             return self.finish(after.map_or(NextPoll::Now, NextPoll::After));
         }
-        if until.is_some() {
-            self.embargo = Some(Embargo { failure: failure.clone(), until });
+        if after.is_some() {
+            self.put_off(failure.clone(), now);
         }
         let text = self.checkpoint_text();
         if self.mode != Mode::Probe
@@ -163,9 +162,14 @@ impl Machine {
         if !self.poll.has_output() {
             return self.end_failing(failure, now);
         }
+        self.put_off(failure, now);
+        self.finish(NextPoll::Now)
+    }
+
+    /// Leaves a failure to be told by the next poll, and by those after it until its delay is over.
+    fn put_off(&mut self, failure: Failure, now: Now) {
         let until = delay_of(&failure).map(|after| now.monotonic.saturating_add(after));
         self.embargo = Some(Embargo { failure, until });
-        self.finish(NextPoll::Now)
     }
 
     /// The failure that the last poll left to be told, or whose delay is not over.

@@ -18,7 +18,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, State, is_same};
+use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, Round, State, is_same};
 use crate::config::{Config, SingleRequest, Start};
 use crate::contract::{Batch, Budget, Event, Failure, Level, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
@@ -381,6 +381,18 @@ impl Machine {
         let is_measured =
             matches!(self.mode, Mode::Running { .. }) && !is_range && !matches!(self.config.start, Start::At(_));
         (is_measured && Some(now.wall) < Tick::parse(MADE_AFTER)).then(|| failing::implausible_clock(now.wall))
+    }
+
+    /// The present slice, where a round is under way.
+    fn slice(&self) -> Option<Round> {
+        self.state.as_ref()?.round
+    }
+
+    /// What an answer made necessary is not asked for any more.
+    fn drop_follow_ups(&mut self) {
+        self.follow_ups.clear();
+        self.suspect = None;
+        self.passes = Passes::default();
     }
 
     /// The bytes of a checkpoint that the ring may take.

@@ -5,11 +5,8 @@ use twox_hash::XxHash64;
 
 use crate::failure::{PageFault, page_failure};
 use crate::secret::Secret;
-use crate::tick::Tick;
 
-use super::edges::Edges;
-use super::passes::Pass;
-use super::reading::Reading;
+use super::reading::{Reading, Seen};
 use super::{Ask, Machine, Purpose};
 
 /// More pages than any answer has: 10,000.
@@ -26,34 +23,24 @@ pub(super) struct Pages {
     pub(super) ask: Ask,
     /// Where the next page is.
     pub(super) next: String,
-    sent: Tick,
-    date: Option<Tick>,
-    pub(super) rows: u32,
-    edges: Edges,
-    shows_more: bool,
-    is_partial: bool,
-    pub(super) pass: Pass,
+    pub(super) seen: Seen,
     /// The hashes of all links so far.
     followed: Vec<u64>,
 }
 
 impl Pages {
-    /// A page is one more part of the answer that the first one began.
-    pub(super) fn continue_in(&mut self, page: &mut Reading) {
-        page.sent = self.sent;
-        page.date = self.date;
-        page.rows = self.rows;
-        page.edges = std::mem::take(&mut self.edges);
-        page.shows_more = self.shows_more;
-        page.is_partial |= self.is_partial;
-        page.pass = std::mem::take(&mut self.pass);
+    /// What a further page adds to: it is one more part of the answer that the first one began.
+    pub(super) fn goes_on(&mut self, is_partial: bool) -> Seen {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.is_partial |= is_partial;
+        seen
     }
 }
 
 impl Machine {
     /// Sees to it that the page which a complete one names comes next; false where it names none.
     pub(super) fn turn_page(&mut self, page: &mut Reading) -> bool {
-        let updates = self.config.protocol.odata.is_some();
+        let updates = self.config.protocol.updates_in_place();
         let link = match page.ask.purpose {
             Purpose::Slice | Purpose::Check | Purpose::Single if !updates => page.next_link().map(str::to_owned),
             Purpose::Pass => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
@@ -61,7 +48,8 @@ impl Machine {
             _ => None,
         };
         let Some(link) = link else { return false };
-        page.pass.turn(page.rows, page.next_link().is_none());
+        let by_skip = page.next_link().is_none();
+        page.seen.pass.turn(page.seen.rows, by_skip);
         let mut followed = self.pages.take().map(|pages| pages.followed).unwrap_or_default();
         let fault = match self.config.api_endpoint.resolve(&link) {
             None => PageFault::Elsewhere,
@@ -70,13 +58,7 @@ impl Machine {
                 self.pages = Some(Box::new(Pages {
                     ask: page.ask.clone(),
                     next,
-                    sent: page.sent,
-                    date: page.date,
-                    rows: page.rows,
-                    edges: std::mem::take(&mut page.edges),
-                    shows_more: page.shows_more,
-                    is_partial: page.is_partial,
-                    pass: std::mem::take(&mut page.pass),
+                    seen: std::mem::take(&mut page.seen),
                     followed,
                 }));
                 return true;

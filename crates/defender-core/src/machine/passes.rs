@@ -7,7 +7,7 @@
 use crate::contract::GapCause;
 use crate::protocol::Paging;
 
-use super::reading::Reading;
+use super::reading::{Reading, Seen};
 use super::{Ask, Machine, Purpose};
 
 /// How many passes are made over a range whose rows never come alike.
@@ -61,8 +61,8 @@ impl Pass {
 impl Machine {
     /// Has the present slice read page by page; false where its API does not update in place, or that is being done.
     pub(super) fn read_in_passes(&mut self, ask: &Ask) -> bool {
-        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return false };
-        if self.config.protocol.odata.is_none() || ask.purpose == Purpose::Pass {
+        let Some(round) = self.slice() else { return false };
+        if !self.config.protocol.updates_in_place() || ask.purpose == Purpose::Pass {
             return false;
         }
         let (since, until) = (round.at, round.end);
@@ -72,23 +72,24 @@ impl Machine {
 
     /// Where the rows after a page are that names no link; none where there are no more, or links led here.
     pub(super) fn skip(&self, page: &Reading) -> Option<String> {
-        let on_page = page.rows - page.pass.turned;
+        let on_page = page.seen.rows - page.seen.pass.turned;
         let page_size = self.state.as_ref().and_then(|state| state.page(&self.config));
-        let first = page.pass.first_and_last.map(|(first, _)| first);
+        let first = page.seen.pass.first_and_last.map(|(first, _)| first);
         let goes_on = match self.config.protocol.odata.as_ref()?.paging {
             Paging::Links => {
                 let is_full = first.or(page_size).is_some_and(|full| on_page >= full);
-                is_full && (first.is_none() || page.pass.by_skip)
+                is_full && (first.is_none() || page.seen.pass.by_skip)
             }
             // A service may cut its pages shorter than they were asked for.
             Paging::Skip => true,
         };
-        (goes_on && on_page > 0).then(|| self.url(&page.ask, page.rows))
+        (goes_on && on_page > 0).then(|| self.url(&page.ask, page.seen.rows))
     }
 
     /// A pass has come to its end.
     pub(super) fn end_pass(&mut self, reading: &Reading) {
-        let Reading { ask, rows, pass, .. } = reading;
+        let Reading { ask, seen, .. } = reading;
+        let Seen { rows, pass, .. } = seen;
         let is_tick = ask.until.0 - ask.since.0 <= 1;
         // Pages of a longer range are not turned where they hold more than the first one: it is halved.
         let first = pass.first_and_last.map_or(*rows, |(first, _)| first);
@@ -98,8 +99,7 @@ impl Machine {
             {
                 state.cap = Some(first);
             }
-            self.passes = Passes::default();
-            return self.split(ask, first, reading.edges.span());
+            return self.split(ask, first, seen.edges.span());
         }
         let mut keys = pass.keys.clone();
         keys.sort_unstable();
@@ -112,15 +112,14 @@ impl Machine {
                 );
                 return self.give_up_range(&why);
             }
-            return self.close_slice(&reading.answer());
+            return self.close_slice(&seen.answer());
         }
         self.passes.before = Some(keys);
         self.passes.made += 1;
         if self.passes.made < MOST {
             return;
         }
-        self.passes = Passes::default();
-        self.follow_ups.clear();
+        self.drop_follow_ups();
         if !self.state.as_mut().is_some_and(|state| state.halve()) {
             self.give_up_range(
                 "its pages show other rows each time that they are read, and all of them have one stamp",
@@ -130,18 +129,18 @@ impl Machine {
 
     /// Whether the page that was asked for is one by `$skip`.
     pub(super) fn is_skipping(&self) -> bool {
-        self.pages.as_deref().is_some_and(|pages| pages.pass.by_skip)
+        self.pages.as_deref().is_some_and(|pages| pages.seen.pass.by_skip)
     }
 
     /// A tick is given up whose further rows the service refuses. How far it goes is learned anew each time: it may come to
     /// allow more.
     pub(super) fn give_up_pages_of_tick(&mut self) {
-        let rows = self.pages.take().map_or(0, |pages| pages.rows);
+        let rows = self.pages.take().map_or(0, |pages| pages.seen.rows);
         self.give_up_range(&format!("the service refuses to go on after {rows} rows, and all of them have one stamp"));
     }
 
     fn give_up_range(&mut self, why: &str) {
-        let Some(round) = self.state.as_ref().and_then(|state| state.round) else { return };
+        let Some(round) = self.slice() else { return };
         self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
         self.frozen = None;
         self.give_up_slice();

@@ -14,7 +14,7 @@ use crate::token::{Claims, read_token};
 use super::deliver::Taken;
 use super::edges::Edges;
 use super::pages::link_in;
-use super::passes::{Pass, Passes};
+use super::passes::Pass;
 use super::{Ask, Input, Machine, Mode, Output, Phase, Purpose, Suspect};
 
 /// How much of a token answer or of an error is looked at, in bytes.
@@ -29,29 +29,35 @@ const NOTABLE_SKEW: i64 = 60 * TICKS_PER_SECOND;
 /// An answer that is being read. Its `Debug` shows none of it.
 pub(super) struct Reading {
     pub(super) ask: Ask,
-    /// When it was asked for, on the local clock: it may be held for long, and tells nothing of what came later.
-    pub(super) sent: Tick,
-    /// What the service's clock said then. Of an answer in pages both are the first page's.
-    pub(super) date: Option<Tick>,
+    pub(super) seen: Seen,
     pub(super) head: ResponseHead,
     reader: AnswerReader,
     begins_with: Vec<u8>,
-    pub(super) rows: u32,
-    /// The first and the last rows of those in the slice.
-    pub(super) edges: Edges,
-    /// Whether a check shows what the answer that it checks lacked.
-    pub(super) shows_more: bool,
-    /// Whether the service said that a part of it, or of a page before, is missing.
-    pub(super) is_partial: bool,
-    /// What it showed, where that is compared with another answer.
-    pub(super) pass: Pass,
     /// Why the body broke off.
     broke: Option<TransportFailure>,
 }
 
+/// What an answer has shown so far, in all its pages.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// When its first page was asked for, on the local clock: it may be held for long, and tells nothing of what came later.
+    sent: Tick,
+    /// What the service's clock said then.
+    date: Option<Tick>,
+    pub(super) rows: u32,
+    /// The first and the last rows of those in the slice.
+    pub(super) edges: Edges,
+    /// Whether a check shows what the answer that it checks lacked.
+    shows_more: bool,
+    /// Whether the service said that a part is missing.
+    pub(super) is_partial: bool,
+    /// What it showed, where that is compared with another answer.
+    pub(super) pass: Pass,
+}
+
 impl std::fmt::Debug for Reading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reading").field("ask", &self.ask).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Reading").field("ask", &self.ask).field("rows", &self.seen.rows).finish_non_exhaustive()
     }
 }
 
@@ -60,7 +66,9 @@ impl Reading {
     pub(super) fn next_link(&self) -> Option<&str> {
         self.reader.next_link()
     }
+}
 
+impl Seen {
     /// What closes the slice.
     pub(super) fn answer(&self) -> Answer {
         Answer { sent: self.sent, date: self.date, rows: self.rows, is_partial: self.is_partial }
@@ -159,23 +167,11 @@ impl Machine {
             reader.push(b"[]");
             reader.end();
         }
-        let mut reading = Reading {
-            ask,
-            sent,
-            date: head.date(),
-            is_partial: head.status == 206,
-            head,
-            reader,
-            begins_with: Vec::new(),
-            rows: 0,
-            edges: Edges::default(),
-            shows_more: false,
-            pass: Pass::default(),
-            broke: None,
-        };
+        let mut seen = Seen { sent, date: head.date(), is_partial: head.status == 206, ..Seen::default() };
         if let Some(pages) = &mut self.pages {
-            pages.continue_in(&mut reading);
+            seen = pages.goes_on(seen.is_partial);
         }
+        let reading = Reading { ask, seen, head, reader, begins_with: Vec::new(), broke: None };
         self.phase = Phase::Reading(Box::new(reading));
     }
 
@@ -207,10 +203,8 @@ impl Machine {
         let is_mistaken = is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead));
         if is_mistaken {
             // An answer without `Date` may have come before, and left pages or a check to be asked for.
-            self.follow_ups.clear();
-            self.suspect = None;
+            self.drop_follow_ups();
             self.pages = None;
-            self.passes = Passes::default();
         }
         is_mistaken
     }
@@ -243,16 +237,16 @@ impl Machine {
                         self.is_no_answer(&reading);
                         return None;
                     }
-                    reading.rows = reading.rows.saturating_add(1);
+                    reading.seen.rows = reading.seen.rows.saturating_add(1);
                     if visible.is_some_and(|at| self.lies_beyond(&reading.ask, at)) {
                         self.learn_cap();
-                        reading.shows_more = true;
+                        reading.seen.shows_more = true;
                     }
                     let bytes = reading.reader.bytes(range);
                     if reading.ask.purpose == Purpose::Pass {
-                        reading.pass.see(fingerprint(&row.key(self.config.keyed_by(), bytes)));
+                        reading.seen.pass.see(fingerprint(&row.key(self.config.keyed_by(), bytes)));
                     }
-                    match self.take_row(&reading.ask, row, bytes, &mut reading.edges) {
+                    match self.take_row(&reading.ask, row, bytes, &mut reading.seen.edges) {
                         Taken::Done { is_new: true } => self.note_more(&mut reading),
                         Taken::Done { is_new: false } => {}
                         Taken::Held { bytes } => {
@@ -263,9 +257,9 @@ impl Machine {
                     }
                 }
                 Found::Oversize(hash) => {
-                    reading.rows = reading.rows.saturating_add(1);
+                    reading.seen.rows = reading.seen.rows.saturating_add(1);
                     if reading.ask.purpose == Purpose::Pass {
-                        reading.pass.see(hash);
+                        reading.seen.pass.see(hash);
                     }
                     self.take_oversize(&reading.ask, hash);
                 }
@@ -365,7 +359,7 @@ impl Machine {
 
     /// An answer has been read to its end.
     fn complete(&mut self, reading: &Reading, now: Now) {
-        let Reading { ask, rows, shows_more, .. } = reading;
+        let Reading { ask, seen: Seen { rows, shows_more, .. }, .. } = reading;
         self.pages = None;
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
@@ -379,12 +373,12 @@ impl Machine {
                 }
                 self.frozen = None;
             }
-            Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows, reading.edges.span()),
+            Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows, reading.seen.edges.span()),
             Purpose::Slice if self.has_more(reading) => {
                 self.read_in_passes(ask);
             }
             Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
-            Purpose::Slice => self.close_slice(&reading.answer()),
+            Purpose::Slice => self.close_slice(&reading.seen.answer()),
             Purpose::Pass => self.end_pass(reading),
             Purpose::Check => {
                 self.follow_ups.pop_front();
@@ -419,7 +413,7 @@ impl Machine {
     /// Whether an answer of things that are updated in place has a further page. That is not simply read: what is updated while
     /// the pages are turned leaves them, and what follows it would be passed over.
     fn has_more(&self, reading: &Reading) -> bool {
-        self.config.protocol.odata.is_some() && reading.next_link().is_some()
+        self.config.protocol.updates_in_place() && reading.next_link().is_some()
     }
 
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
@@ -433,8 +427,9 @@ impl Machine {
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
     /// service cut it. Both stamps are asked for again, since a cut may go through the rows of one tick.
     fn check_for_a_cut(&mut self, reading: &Reading) {
-        let Reading { ask, edges, .. } = reading;
-        self.suspect = Some(Suspect { answer: reading.answer(), edges: edges.clone() });
+        let Reading { ask, seen, .. } = reading;
+        let edges = &seen.edges;
+        self.suspect = Some(Suspect { answer: seen.answer(), edges: edges.clone() });
         let check = |since, until| Ask { purpose: Purpose::Check, since, until, limit: ask.limit };
         match edges.span() {
             Some((least, greatest)) => {
@@ -448,15 +443,14 @@ impl Machine {
     /// Whether a stamp of a check lies in the slice, and beyond what the answer that it checks held.
     fn lies_beyond(&self, ask: &Ask, at: Tick) -> bool {
         let (Some(suspect), Purpose::Check) = (&self.suspect, ask.purpose) else { return false };
-        let slice = self.state.as_ref().and_then(|state| state.round);
-        slice.is_some_and(|slice| slice.at <= at && at < slice.end)
+        self.slice().is_some_and(|slice| slice.at <= at && at < slice.end)
             && suspect.edges.span().is_none_or(|(least, greatest)| at < least || greatest < at)
     }
 
     /// A row was delivered. One of a check shows more than the answer that it checks, unless the full ring has forgotten
     /// what was delivered before.
     fn note_more(&mut self, reading: &mut Reading) {
-        reading.shows_more = true;
+        reading.seen.shows_more = true;
         if self.forgot_until.is_none() {
             self.learn_cap();
         }
@@ -491,13 +485,12 @@ impl Machine {
     /// page by page where its rows are updated in place, and then is a gap.
     pub(super) fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
         self.poll.counters.splits += 1;
-        self.follow_ups.clear();
-        self.suspect = None;
+        self.drop_follow_ups();
         self.frozen = None;
         self.forgot_until = None;
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
-        let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.odata.is_some());
+        let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.updates_in_place());
         if state.cut_before(newest) {
             self.too_large.clear();
             return;
@@ -505,8 +498,7 @@ impl Machine {
         if self.read_in_passes(ask) {
             return;
         }
-        let Some(state) = &mut self.state else { return };
-        let Some(round) = state.round else { return };
+        let Some(round) = self.slice() else { return };
         if ask.limit.is_some() {
             self.follow_ups.push_back(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit: None });
             return;
@@ -545,9 +537,7 @@ impl Machine {
     }
 
     fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
-        self.follow_ups.clear();
-        self.suspect = None;
-        self.passes = Passes::default();
+        self.drop_follow_ups();
         self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };

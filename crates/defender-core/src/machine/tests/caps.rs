@@ -167,7 +167,7 @@ fn rig_of(ticks: i64, limit: &str, learned: impl FnOnce(&mut State)) -> Rig {
     rig.machine.limits.suspicious_rows = 3;
     let at = Tick::parse("2026-01-01T11:00:00Z").unwrap();
     let mut state = State::begin(&rig.machine.config, None, rig.now.wall);
-    state.round = Some(crate::checkpoint::Round { until: at.plus(ticks), at, end: at.plus(ticks) });
+    state.round = Some(Round { until: at.plus(ticks), at, end: at.plus(ticks) });
     state.length = ticks;
     learned(&mut state);
     rig.machine.resume(&state.to_text()).unwrap();

@@ -78,7 +78,7 @@ fn a_tick_that_cannot_be_read_is_given_up_with_the_third_strike() {
     let mut rig = Rig::new(r#","start":"2026-01-01T11:30:00Z""#, &Position::Resume(None));
     let at = Tick::parse("2026-01-01T11:30:00Z").unwrap();
     let mut state = State::begin(&rig.machine.config, None, rig.now.wall);
-    state.round = Some(crate::checkpoint::Round { until: at.plus(10), at, end: at.plus(1) });
+    state.round = Some(Round { until: at.plus(10), at, end: at.plus(1) });
     (state.length, state.failures) = (1, crate::progress::PATIENCE + 1);
     rig.machine.resume(&state.to_text()).unwrap();
     let own = "sinceTimeUtc=2026-01-01T11:29:59.9999999Z";
