@@ -25,7 +25,7 @@ struct Traffic {
 }
 
 /// How often one request is sent again with other secrets.
-const MOST_REPETITIONS: usize = 2;
+pub(crate) const MOST_REPETITIONS: usize = 2;
 
 /// Denials kept for the operator; a component that asks for more in one call says nothing new.
 const KEPT_DENIALS: usize = 8;

@@ -53,16 +53,12 @@ fn wrong_type(message: &str) -> Option<String> {
     let kinds = ["invalid type: ", "invalid value: ", "invalid length "];
     let rest = kinds.iter().find_map(|kind| message.strip_prefix(kind))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
-    let found = match found.split([' ', '`']).next().unwrap_or_default() {
-        "string" => "a text",
-        "integer" if found.contains('-') => "a negative number",
-        "integer" => "a whole number",
-        "floating" => "a number with a fraction",
-        "boolean" => "true or false",
-        "null" => "null",
-        "map" => "an object",
+    let found = match kind_of(found) {
+        Ok(kind) => kind,
+        Err("null") => "null",
+        Err("map") => "an object",
         // serde fills an object from a list as well, and counts.
-        _ => "a list",
+        Err(_) => "a list",
     };
     let expected = match expected {
         "a string" => "a text",
@@ -77,6 +73,18 @@ fn wrong_type(message: &str) -> Option<String> {
         other => other,
     };
     Some(format!("is {found}, and {expected} belongs there"))
+}
+
+/// What serde found, in a word for a person that every format shares; else serde's own word for it.
+pub(crate) fn kind_of(found: &str) -> Result<&'static str, &str> {
+    match found.split([' ', '`']).next().unwrap_or_default() {
+        "string" => Ok("a text"),
+        "integer" if found.contains('-') => Ok("a negative number"),
+        "integer" => Ok("a whole number"),
+        "floating" => Ok("a number with a fraction"),
+        "boolean" => Ok("true or false"),
+        other => Err(other),
+    }
 }
 
 #[cfg(test)]

@@ -224,8 +224,8 @@ fn refuses_client(status: StatusCode, document: &[u8]) -> bool {
     status.is_client_error() && members.get("error").is_some_and(|error| error == "invalid_client")
 }
 
-/// Tells each secret that it was refused, and whether any of them has another value.
-async fn has_another(sent: impl Iterator<Item = (&Arc<dyn SecretSource>, &SecretValue)>) -> bool {
+/// Tells each secret that it was refused, and says whether any of them has another value.
+pub(crate) async fn has_another(sent: impl Iterator<Item = (&Arc<dyn SecretSource>, &SecretValue)>) -> bool {
     let mut has_another = false;
     for (source, value) in sent {
         has_another |= source.refused(value).await;

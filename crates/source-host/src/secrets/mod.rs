@@ -23,7 +23,7 @@ use crate::policy::{Denial, Policy};
 
 use placeholder::Mint;
 
-pub(crate) use answer::Received;
+pub(crate) use answer::{Received, has_another};
 pub(crate) use fill::Refusal;
 pub(crate) use scrub::Scrubber;
 pub(crate) use token::expiry;

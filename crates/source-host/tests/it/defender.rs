@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use source_host::{Budget, Failure, NextPoll, Position, SecretValue, Secrets, SystemClock};
+use source_host::{Budget, Component, Failure, NextPoll, Position, SecretValue, Secrets, SystemClock};
 
 use crate::issuer::{CLAIMS, ENCODED_SECRET, OPAQUE, SIGNATURE};
 use crate::memory::Memories;
@@ -13,13 +13,18 @@ use crate::setup::defender;
 
 const BUDGET: Budget = Budget { max_events: 100, max_bytes: 1 << 20, max_requests: 10, max_duration: 10_000_000_000 };
 
+/// Memories that can be searched, the component that lives in them, and the clock of its host.
+fn searched() -> (Memories, Component, Arc<SystemClock>) {
+    let memories = Memories::default();
+    let component = memories.component_of(&defender());
+    (memories, component, Arc::new(SystemClock::default()))
+}
+
 #[tokio::test]
 async fn no_refresh_token_is_ever_in_the_memory_of_the_component_that_is_shipped() {
     // The one that is sent, and the one that comes in its place.
     for literal in [true, false] {
-        let memories = Memories::default();
-        let component = memories.component_of(&defender());
-        let clock = Arc::new(SystemClock::default());
+        let (memories, component, clock) = searched();
         let answer = token("a.b.c").replace('}', r#","refresh_token":"0.canary-next"}"#);
         let service = Service::answering(Arc::<SystemClock>::clone(&clock), answer, Vec::new());
         let mut secrets = Secrets::new().unwrap();
@@ -46,9 +51,7 @@ async fn neither_secret_nor_token_is_ever_in_the_memory_of_the_component_that_is
     for (token, secret_part) in [(format!("{CLAIMS}.{SIGNATURE}"), SIGNATURE), (OPAQUE.to_owned(), OPAQUE)] {
         // With a literal both are there, so the search finds what there is to find.
         for literal in [true, false] {
-            let memories = Memories::default();
-            let component = memories.component_of(&defender());
-            let clock = Arc::new(SystemClock::default());
+            let (memories, component, clock) = searched();
             let an_hour_ago = source_host::Clock::wall(&*clock).saturating_sub(Duration::from_secs(3_600));
             let service = Service::new(
                 Arc::<SystemClock>::clone(&clock),
@@ -96,9 +99,7 @@ async fn neither_secret_nor_token_is_ever_in_the_memory_of_the_component_that_is
 async fn no_token_of_the_configuration_is_ever_in_the_memory_of_the_component_that_is_shipped() {
     for (token, secret_part) in [(format!("{CLAIMS}.{SIGNATURE}"), SIGNATURE), (OPAQUE.to_owned(), OPAQUE)] {
         for literal in [true, false] {
-            let memories = Memories::default();
-            let component = memories.component_of(&defender());
-            let clock = Arc::new(SystemClock::default());
+            let (memories, component, clock) = searched();
             let an_hour_ago = source_host::Clock::wall(&*clock).saturating_sub(Duration::from_secs(3_600));
             let detections = vec![Detection::processed(an_hour_ago, 1)];
             let service = Service::new(Arc::<SystemClock>::clone(&clock), "none", detections);
@@ -125,9 +126,7 @@ async fn no_token_of_the_configuration_is_ever_in_the_memory_of_the_component_th
 
 #[tokio::test]
 async fn a_token_that_no_header_may_carry_is_told_as_such_and_not_as_missing() {
-    let memories = Memories::default();
-    let component = memories.component_of(&defender());
-    let clock = Arc::new(SystemClock::default());
+    let (memories, component, clock) = searched();
     let service = Service::new(Arc::<SystemClock>::clone(&clock), r"canary\r\nx", Vec::new());
     let mut secrets = Secrets::new().unwrap();
     let secret = secrets.hold("/client_secret", Arc::new(SecretValue::new(SECRET)));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::check::Problem;
 use crate::cli::report::Report;
+use crate::json::kind_of;
 
 /// What the TOML reader or serde says, in words for a person.
 pub(super) fn sentence(message: &str) -> String {
@@ -58,15 +59,11 @@ fn missing_member(message: &str) -> Option<String> {
 fn wrong_type(message: &str) -> Option<String> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
-    let found = match found.split([' ', '`']).next().unwrap_or_default() {
-        "string" => "a text",
-        "integer" if found.contains('-') => "a negative number",
-        "integer" => "a whole number",
-        "floating" => "a number with a fraction",
-        "boolean" => "true or false",
-        "map" => "a table",
-        "sequence" => "a list",
-        _ => "something else",
+    let found = match kind_of(found) {
+        Ok(kind) => kind,
+        Err("map") => "a table",
+        Err("sequence") => "a list",
+        Err(_) => "something else",
     };
     let expected = match expected {
         "u32" if found == "a whole number" => {

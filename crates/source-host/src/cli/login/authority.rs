@@ -15,7 +15,8 @@ use super::super::open::{Components, Network, grants};
 use super::super::report::{Report, one_line};
 use super::super::secrets::{config_without_secrets, source_of};
 use super::{REFRESH_TOKEN, no_refresh_token};
-use crate::secrets::Scrubber;
+use crate::hooks::MOST_REPETITIONS;
+use crate::secrets::{Scrubber, has_another};
 
 /// The largest answer, in bytes.
 const LARGEST_ANSWER: usize = 256 << 10;
@@ -25,9 +26,6 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// What stands before an assertion. Source: RFC 7523, section 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// How often a request is sent again with another secret.
-const MOST_REPETITIONS: usize = 2;
 
 /// The endpoints of one source.
 pub(super) struct Authority {
@@ -125,11 +123,7 @@ impl Authority {
             if !matches!(&answer, Answer::Refused { error, .. } if error == "invalid_client") {
                 break;
             }
-            let mut has_another = false;
-            for ((_, source), value) in self.proof.iter().zip(&sent) {
-                has_another |= source.refused(value).await;
-            }
-            if !has_another {
+            if !has_another(self.proof.iter().map(|(_, source)| source).zip(&sent)).await {
                 break;
             }
             (answer, sent) = self.redeem_once(grant).await?;
