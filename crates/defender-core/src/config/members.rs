@@ -176,7 +176,7 @@ pub(super) static MEMBERS: &[Member] = &[
     .example("siem"),
     member(
         "region",
-        Kind::Choice(&Region::NAMES),
+        Kind::Choice(Region::NAMES),
         Need::Optional,
         "The region that holds the tenant's data. The SIEM API is in us, eu and uk, and needs it in the commercial cloud \
          unless endpoints.api names the host; it is never guessed. With the Alerts API it picks a host nearby.",
@@ -185,14 +185,14 @@ pub(super) static MEMBERS: &[Member] = &[
     .of(&["siem", "alerts"]),
     member(
         "cloud",
-        Kind::Choice(&Cloud::NAMES),
+        Kind::Choice(Cloud::NAMES),
         Need::Optional,
         "The cloud that the tenant lives in. The hosts for tokens and for the API follow from it.",
     )
     .default("commercial"),
     member(
         "token_version",
-        Kind::Choice(&TokenVersion::NAMES),
+        Kind::Choice(TokenVersion::NAMES),
         Need::Optional,
         "The token endpoint: v1 sends resource, as Microsoft's page for the SIEM API does, and is the default there; v2 sends \
          scope, and is the default for the others.",
@@ -266,7 +266,7 @@ pub(super) static MEMBERS: &[Member] = &[
     .example("50"),
     member(
         "emit",
-        Kind::Choice(&Emit::NAMES),
+        Kind::Choice(Emit::NAMES),
         Need::Optional,
         "Which versions of an alert or incident are events: every-update, each one that is met; first-seen, the first one.",
     )
@@ -323,7 +323,7 @@ pub(super) static MEMBERS: &[Member] = &[
     .of(&["siem"]),
     member(
         "format",
-        Kind::Choice(&Format::NAMES),
+        Kind::Choice(Format::NAMES),
         Need::Optional,
         "What an event's body holds: raw, the bytes that the service sent; csv, one CSV row, with the SIEM API alone.",
     )

@@ -230,76 +230,29 @@ pub enum Format {
     Csv,
 }
 
-impl Cloud {
-    /// The words of the configuration, in the order of the clouds.
-    pub const NAMES: [&str; 4] = [Self::Commercial.name(), Self::Gcc.name(), Self::GccHigh.name(), Self::Dod.name()];
-    const ALL: [Self; 4] = [Self::Commercial, Self::Gcc, Self::GccHigh, Self::Dod];
+/// The words that the configuration has for the values of a choice.
+macro_rules! words {
+    ($choice:ident { $($value:ident = $word:literal),+ }) => {
+        impl $choice {
+            /// The words of the configuration, in the order of the values.
+            pub const NAMES: &[&str] = &[$($word),+];
+            const ALL: &[Self] = &[$(Self::$value),+];
 
-    /// How the configuration writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Commercial => "commercial",
-            Self::Gcc => "gcc",
-            Self::GccHigh => "gcc-high",
-            Self::Dod => "dod",
+            /// How the configuration writes it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word),+
+                }
+            }
         }
-    }
+    };
 }
 
-impl Region {
-    /// The words of the configuration, in the order of the regions.
-    pub const NAMES: [&str; 7] = [
-        Self::Us.name(),
-        Self::Eu.name(),
-        Self::Uk.name(),
-        Self::Au.name(),
-        Self::Swa.name(),
-        Self::Ina.name(),
-        Self::Aea.name(),
-    ];
-    const ALL: [Self; 7] = [Self::Us, Self::Eu, Self::Uk, Self::Au, Self::Swa, Self::Ina, Self::Aea];
-
-    /// How the configuration writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Us => "us",
-            Self::Eu => "eu",
-            Self::Uk => "uk",
-            Self::Au => "au",
-            Self::Swa => "swa",
-            Self::Ina => "ina",
-            Self::Aea => "aea",
-        }
-    }
-}
-
-impl TokenVersion {
-    /// The words of the configuration, in the order of the versions.
-    pub const NAMES: [&str; 2] = [Self::V1.name(), Self::V2.name()];
-    const ALL: [Self; 2] = [Self::V1, Self::V2];
-
-    /// How the configuration writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-        }
-    }
-}
-
-impl Emit {
-    /// The words of the configuration, in the order of the choices.
-    pub const NAMES: [&str; 2] = [Self::EveryUpdate.name(), Self::FirstSeen.name()];
-    const ALL: [Self; 2] = [Self::EveryUpdate, Self::FirstSeen];
-
-    /// How the configuration writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EveryUpdate => "every-update",
-            Self::FirstSeen => "first-seen",
-        }
-    }
-}
+words!(Cloud { Commercial = "commercial", Gcc = "gcc", GccHigh = "gcc-high", Dod = "dod" });
+words!(Region { Us = "us", Eu = "eu", Uk = "uk", Au = "au", Swa = "swa", Ina = "ina", Aea = "aea" });
+words!(TokenVersion { V1 = "v1", V2 = "v2" });
+words!(Emit { EveryUpdate = "every-update", FirstSeen = "first-seen" });
+words!(Format { Raw = "raw", Csv = "csv" });
 
 impl Config {
     /// What a checkpoint belongs to: the service, the API and the tenant. Region, application, secret, endpoints and every
@@ -332,19 +285,5 @@ impl SingleRequest {
     /// Whether it means the same whenever it is made, so that a fresh instance may make it again.
     pub fn can_be_made_again(&self) -> bool {
         self.since.is_some() && self.until.is_some() && self.limit.is_none()
-    }
-}
-
-impl Format {
-    /// The words of the configuration, in the order of the formats.
-    pub const NAMES: [&str; 2] = [Self::Raw.name(), Self::Csv.name()];
-    const ALL: [Self; 2] = [Self::Raw, Self::Csv];
-
-    /// How the configuration writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Csv => "csv",
-        }
     }
 }

@@ -161,7 +161,7 @@ fn region(
     // Of an API without regions that was complained about already.
     let has_regions = protocol.hosts.iter().any(|host| host.region.is_some());
     if has_regions && protocol.host(cloud, Some(region)).is_none() {
-        let served = Region::ALL.into_iter().filter(|region| protocol.host(cloud, Some(*region)).is_some());
+        let served = Region::ALL.iter().copied().filter(|region| protocol.host(cloud, Some(*region)).is_some());
         let served = served.map(Region::name).collect::<Vec<_>>().join("`, `");
         let has = if served.is_empty() { "no regions".to_owned() } else { format!("only `{served}`") };
         let predicate =

@@ -196,8 +196,8 @@ fn then_of(api: &'static str) -> Vec<(String, Node)> {
 /// The regions that an API has in each cloud, of which the commercial one need not be written.
 fn regions(protocol: &Protocol) -> Vec<Node> {
     let mut clouds: Vec<(Vec<&str>, Vec<Cloud>)> = Vec::new();
-    for cloud in Cloud::ALL {
-        let served = Region::ALL.into_iter().filter(|region| protocol.host(cloud, Some(*region)).is_some());
+    for cloud in Cloud::ALL.iter().copied() {
+        let served = Region::ALL.iter().copied().filter(|region| protocol.host(cloud, Some(*region)).is_some());
         let served = served.map(Region::name).collect();
         match clouds.iter_mut().find(|(known, _)| *known == served) {
             Some((_, alike)) => alike.push(cloud),

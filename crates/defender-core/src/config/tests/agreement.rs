@@ -175,8 +175,8 @@ fn they_agree_about_api_cloud_region_and_host() {
     let endpoints: Vec<_> = endpoints.iter().map(String::as_str).chain(["{}", "-"]).collect();
     for api in with(&["siem", "alerts", "graph", "incidents"]) {
         for endpoints in &endpoints {
-            for cloud in with(&Cloud::NAMES) {
-                for region in with(&Region::NAMES) {
+            for cloud in with(Cloud::NAMES) {
+                for region in with(Region::NAMES) {
                     agree(&api, &cloud, &region, endpoints, "-");
                 }
             }
