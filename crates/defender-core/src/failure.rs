@@ -139,7 +139,8 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
              Microsoft's support.",
             "httpstatus-5xx",
         ))),
-        300..=399 => Failure::Rejected(fault(
+        // Not modified leads nowhere: a cache that nobody asked answers so.
+        300..=303 | 305..=399 => Failure::Rejected(fault(
             "http.redirect".to_owned(),
             format!("wants to send the request on to {}, where the token does not go", redirect_target(head, config)),
             "Set `endpoints.api` to the new address if you trust it; a proxy's login page is the usual culprit.",

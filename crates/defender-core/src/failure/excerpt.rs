@@ -27,6 +27,9 @@ pub fn excerpt(media_type: Option<&str>, body: &[u8], secrets: &[&Secret]) -> St
         format!("{kind}an empty body")
     } else if quoted.is_empty() {
         format!("{kind}{} bytes without text", body.len())
+    } else if quoted.len() > 1 && quoted.starts_with('"') && quoted.ends_with('"') {
+        // A string of JSON stands in quotes already.
+        format!("{kind}{quoted}")
     } else {
         format!("{kind}\"{quoted}\"")
     }
@@ -135,6 +138,12 @@ mod tests {
         }
         assert_eq!(shown("text/html", "<br><script>endless"), "text/html, 19 bytes without text");
         assert_eq!(shown("application/json", " <html><title>Proxy</title>"), "application/json, \"Proxy\"");
+    }
+
+    #[test]
+    fn what_stands_in_quotes_gets_no_others() {
+        assert_eq!(shown("application/json", "\"Try later\""), "application/json, \"Try later\"");
+        assert_eq!(shown("text/plain", "\""), "text/plain, \"\"\"");
     }
 
     #[test]

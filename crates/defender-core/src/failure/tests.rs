@@ -19,6 +19,7 @@ fn every_status_says_who_acts() {
         (201, "rejected", "http.status-201"),
         (206, "rejected", "http.status-206"),
         (302, "rejected", "http.redirect"),
+        (304, "rejected", "http.status-304"),
         (400, "rejected", "http.status-400"),
         (401, "unauthenticated", "http.status-401"),
         (403, "forbidden", "http.status-403"),
