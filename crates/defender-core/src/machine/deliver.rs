@@ -120,9 +120,11 @@ impl Machine {
         else {
             return;
         };
+        let (events, their) =
+            if events == 1 { ("1 event".to_owned(), "its") } else { (format!("{events} events"), "their") };
         let detail = format!(
-            "with `$expand={expand}` the service fails here or a record is too large, so {events} events came without \
-             their {expand}"
+            "with `$expand={expand}` the service fails here or a record is too large, so {events} came without {their} \
+             {expand}"
         );
         self.tell_gap(GapCause::Partial, since, until, detail);
     }

@@ -59,10 +59,10 @@ impl Pass {
 }
 
 impl Machine {
-    /// Has the present slice read page by page; false where its API does not update in place, or that is being done.
+    /// Has the present slice read page by page; false where its API does not update in place.
     pub(super) fn read_in_passes(&mut self, ask: &Ask) -> bool {
         let Some(round) = self.slice() else { return false };
-        if !self.config.protocol.updates_in_place() || ask.purpose == Purpose::Pass {
+        if !self.config.protocol.updates_in_place() {
             return false;
         }
         let (since, until) = (round.at, round.end);

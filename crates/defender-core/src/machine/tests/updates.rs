@@ -219,10 +219,14 @@ fn a_tick_whose_pages_never_come_alike_is_a_gap() {
         let mut rig = Rig::of("graph", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
         let mut asked = 0;
         let mut gaps = Vec::new();
+        let mut first_pages = 0;
         for _ in 0..4 {
             let polled = rig.poll(BUDGET, |url| {
                 asked += 1;
                 let url = read(url);
+                first_pages += usize::from(url.contains(
+                    "ge 2026-01-01T11:30:00.0000000Z and lastUpdateDateTime le 2026-01-01T11:30:00.0000000Z",
+                ));
                 let is_shown = !url.contains("le 2026-01-01T11:2") && !url.contains("ge 2026-01-01T11:30:00.0000001");
                 let skip: usize = url.split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
                 let shift = if repeats { usize::from(skip > 0) } else { asked };
@@ -243,7 +247,73 @@ fn a_tick_whose_pages_never_come_alike_is_a_gap() {
         let [gap] = &gaps[..] else { panic!("{gaps:?}") };
         assert_eq!((&gap.cause, gap.until), (&GapCause::Truncated, gap.since.plus(1)), "{gap:?}");
         assert!(gap.detail.contains("other rows each time"), "{}", gap.detail);
+        assert_eq!(first_pages, 6, "the slice, and five passes");
     }
+}
+
+#[test]
+fn a_pass_of_a_single_page_is_not_repeated() {
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let rows = [alert("a", "2026-01-01T11:10:00Z"), alert("b", "2026-01-01T11:50:00Z")];
+    let mut asked = 0;
+    let batch = rig
+        .poll(BUDGET, |_| {
+            asked += 1;
+            answer(&rows, (asked == 1).then_some("https://graph.microsoft.com/v1.0/security/alerts_v2?$skiptoken=x"))
+        })
+        .unwrap();
+    assert_eq!((keys(&batch).len(), rig.requests.len(), batch.gaps.len()), (2, 2, 0), "{:?}", rig.requests);
+}
+
+#[test]
+fn a_pass_whose_only_page_is_full_is_halved() {
+    // What moves a slice to passes is a link; by then a row has come that fills the page, and the service names no further one.
+    let rows = stamps(4);
+    let mut rig = Rig::of("graph", &format!(r#"{START},"limit":3"#), &Position::Resume(None));
+    let mut asked = 0;
+    let batch = rig
+        .poll(BUDGET, |url| {
+            asked += 1;
+            let is_first = asked == 1;
+            let page = if is_first { 2 } else { 3 };
+            if url.contains("skip=") { answer(&[], None) } else { paged(&rows, url, page, |_, _| is_first) }
+        })
+        .unwrap();
+    let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.clone()).collect();
+    seen.sort_unstable();
+    assert_eq!((seen, batch.gaps.len()), (rows, 0), "{:?}", batch.gaps);
+}
+
+#[test]
+fn ten_rows_are_the_least_that_are_taken_for_the_largest_page() {
+    for (page, cap) in [(9, None), (10, Some(10))] {
+        let rows = stamps(15);
+        let mut rig = Rig::of("graph", &format!(r#"{START},"limit":500"#), &Position::Resume(None));
+        // Two pages are read: the slice's, and both of the first pass.
+        rig.poll(Budget { max_requests: 4, ..BUDGET }, |url| paged(&rows, url, page, |shown, all| shown < all))
+            .unwrap();
+        assert_eq!(rig.machine.state.as_ref().unwrap().cap, cap, "{page}: {:?}", rig.requests);
+    }
+}
+
+#[test]
+fn the_refusal_of_a_further_page_says_nothing_against_the_order() {
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let rows = stamps(4);
+    let answered = |url: &str| {
+        if url.contains("skip=") {
+            (400, Vec::new(), String::new())
+        } else {
+            paged(&rows, url, 2, |shown, all| shown < all)
+        }
+    };
+    rig.poll(BUDGET, answered).unwrap();
+    assert_eq!(rig.requests.iter().filter(|url| url.contains("skip=")).count(), 1, "{:?}", rig.requests);
+    rig.requests.clear();
+    assert_eq!(rig.poll(BUDGET, answered).unwrap_err().kind(), "unavailable", "it is told after the events");
+    rig.advance(60);
+    rig.poll(BUDGET, |_| answer(&[], None)).unwrap();
+    assert!(rig.requests[0].contains("$orderby"), "{:?}", rig.requests);
 }
 
 #[test]
@@ -442,7 +512,7 @@ fn where_expand_fails_the_rows_come_without_it_and_a_gap_says_so() {
     assert_eq!(batch.events[0].attributes, [("without".to_owned(), "alerts".to_owned())]);
     let gap = &batch.gaps[0];
     assert_eq!((&gap.cause, gap.kind), (&GapCause::Partial, "incident"));
-    assert!(gap.detail.contains("1 events came without their alerts"), "{}", gap.detail);
+    assert!(gap.detail.contains("1 event came without its alerts"), "{}", gap.detail);
     // What follows is tried in full, once, and then without it at once.
     rig.requests.clear();
     rig.advance(3600);
