@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn either_id_tells_a_detection_from_some_other_object() {
+        for (json, is_identified) in
+            [(r#"{"FullId":"a:b"}"#, true), (r#"{"AlertId":"a"}"#, true), (r#"{"AlertPart":1}"#, false)]
+        {
+            assert_eq!(row(json).is_identified(), is_identified, "{json}");
+        }
+    }
+
+    #[test]
     fn the_key_is_the_full_id() {
         let detection = row(r#"{"AlertId":"da1_2","FullId":"da1_2:abc=","AlertPart":0}"#);
         assert_eq!(detection.key(KeyedBy::FullId, b"{}"), "da1_2:abc=");
@@ -293,6 +302,13 @@ mod tests {
         ] {
             assert!(row(json).is_odd, "{json}");
         }
+    }
+
+    #[test]
+    fn a_stamp_without_text_is_none_and_an_id_may_be_any_whole_number() {
+        let detection = row(r#"{"AlertTime":"","AlertId":18446744073709551615}"#);
+        assert_eq!((detection.occurred, detection.is_odd), (None, false));
+        assert_eq!(detection.id.as_deref(), Some("18446744073709551615"));
     }
 
     #[test]

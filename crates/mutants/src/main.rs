@@ -26,20 +26,24 @@ use trial::{Outcome, Suite, try_mutant};
 const USAGE: &str = "usage: mutants [--list] [--only TEXT] [--again] [--quick] [--seeds N] [--jobs N] [FILE...]";
 
 /// The files that decide: cursor, slices, keys, truncation, checkpoint, and what is read of an answer.
-const FILES: [&str; 14] = [
+const FILES: [&str; 18] = [
     "crates/defender-core/src/answer.rs",
     "crates/defender-core/src/answer/envelope.rs",
     "crates/defender-core/src/checkpoint.rs",
     "crates/defender-core/src/machine/asking.rs",
+    "crates/defender-core/src/machine/calls.rs",
     "crates/defender-core/src/machine/deliver.rs",
     "crates/defender-core/src/machine/edges.rs",
     "crates/defender-core/src/machine/failing.rs",
     "crates/defender-core/src/machine/mod.rs",
     "crates/defender-core/src/machine/pages.rs",
+    "crates/defender-core/src/machine/passes.rs",
     "crates/defender-core/src/machine/poll.rs",
     "crates/defender-core/src/machine/reading.rs",
     "crates/defender-core/src/progress.rs",
+    "crates/defender-core/src/query.rs",
     "crates/defender-core/src/ring.rs",
+    "crates/defender-core/src/row.rs",
     "crates/defender-core/src/tick.rs",
 ];
 

@@ -135,14 +135,14 @@ impl Machine {
     /// A tick is given up whose further rows the service refuses. How far it goes is learned anew each time: it may come to
     /// allow more.
     pub(super) fn give_up_pages_of_tick(&mut self) {
-        let rows = self.pages.take().map_or(0, |pages| pages.seen.rows);
+        let Some(pages) = self.pages.take() else { return };
+        let rows = pages.seen.rows;
         self.give_up_range(&format!("the service refuses to go on after {rows} rows, and all of them have one stamp"));
     }
 
     fn give_up_range(&mut self, why: &str) {
         let Some(round) = self.slice() else { return };
         self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
-        self.frozen = None;
         self.give_up_slice();
     }
 }

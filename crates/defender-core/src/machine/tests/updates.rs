@@ -252,6 +252,86 @@ fn a_tick_whose_pages_never_come_alike_is_a_gap() {
 }
 
 #[test]
+fn a_tick_is_whole_when_two_passes_saw_the_same_rows_once_each_in_whatever_order() {
+    let at = "2026-01-01T11:30:00Z";
+    let range = Position::Range(Tick::parse(at).unwrap(), Tick::parse(at).unwrap().plus(1));
+    let link = "https://graph.microsoft.com/v1.0/security/alerts_v2?skip=x";
+    // By the number of the pass: the rows of its pages. The slice is the first.
+    let unordered: fn(usize) -> [&'static str; 2] = |pass| [["ab", "c"], ["ca", "b"], ["bc", "a"]][pass % 3];
+    let repeating: fn(usize) -> [&'static str; 2] = |_| ["a", "a"];
+    for (pages, passes, gaps) in [(unordered, 2, 0), (repeating, 5, 1)] {
+        let mut rig = Rig::of("graph", "", &range);
+        let mut begun = 0;
+        let batch = rig
+            .poll(BUDGET, |url| {
+                let is_first = !url.contains("skip=");
+                begun += usize::from(is_first);
+                let page = pages(begun)[usize::from(!is_first)];
+                let rows: Vec<_> = page.chars().map(|id| alert(&id.to_string(), at)).collect();
+                answer(&rows, is_first.then_some(link))
+            })
+            .unwrap();
+        assert_eq!((begun, batch.gaps.len()), (1 + passes, gaps), "{:?}", batch.gaps);
+        assert!(batch.gaps.iter().all(|gap| gap.detail.contains("other rows each time")), "{:?}", batch.gaps);
+    }
+}
+
+#[test]
+fn two_ticks_are_read_one_by_one_where_their_rows_take_more_than_a_page() {
+    let first = Tick::parse("2026-01-01T11:30:00Z").unwrap();
+    let rows: Vec<_> = [0, 0, 1].map(|n| first.plus(n).to_string()).to_vec();
+    let mut rig = Rig::of("graph", "", &Position::Range(first, first.plus(2)));
+    let batch = rig.poll(BUDGET, |url| paged(&rows, url, 2, |shown, all| shown < all)).unwrap();
+    assert_eq!((batch.counters.contains(&("splits", 1)), batch.gaps.len()), (true, 0), "{:?}", batch.counters);
+}
+
+#[test]
+fn a_range_whose_passes_never_come_alike_is_halved() {
+    let rows = ["2026-01-01T11:10:00Z", "2026-01-01T11:50:00Z"];
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let mut passes = 0;
+    let batch = rig
+        .poll(BUDGET, |url| {
+            let url = read(url);
+            if url.contains("skip") {
+                return answer(&[], None);
+            }
+            // The whole range shows one of the two, by turns, and always names a page that has no rows.
+            let is_whole = url.contains("ge 2026-01-01T11:00") && url.contains("le 2026-01-01T11:59");
+            let shown = match is_whole {
+                true => passes % 2,
+                false => usize::from(url.contains("le 2026-01-01T11:59")),
+            };
+            passes += usize::from(is_whole);
+            let link = "https://graph.microsoft.com/v1.0/security/alerts_v2?$skiptoken=x";
+            answer(&[alert(rows[shown], rows[shown])], is_whole.then_some(link))
+        })
+        .unwrap();
+    let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
+    seen.sort_unstable();
+    assert_eq!((seen, passes, batch.gaps.len()), (rows.to_vec(), 6, 0), "{:?}", batch.gaps);
+}
+
+#[test]
+fn a_page_of_one_row_is_gone_on_after() {
+    let rows = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let mut rig = Rig::of("alerts", &format!(r#"{START},"limit":1"#), &Position::Resume(None));
+    let batch = rig
+        .poll(Budget { max_requests: 200, ..BUDGET }, |url| {
+            let skip: usize = read(url).split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
+            let url = read(url);
+            let holds =
+                url.contains("ge 2026-01-01T11:30:00.0000000Z") || !url.contains("ge 2026-01-01T11:30:00.0000001");
+            let holds = holds && !url.contains("le 2026-01-01T11:2");
+            let page = rows.iter().skip(skip).take(usize::from(holds));
+            answer(&page.map(|id| format!(r#"{{"id":"{id}","lastUpdateTime":"{AT}"}}"#)).collect::<Vec<_>>(), None)
+        })
+        .unwrap();
+    assert_eq!(batch.events.len(), 3);
+    assert!(rig.requests.iter().any(|url| url.ends_with("$skip=1")), "{:?}", rig.requests);
+}
+
+#[test]
 fn a_pass_of_a_single_page_is_not_repeated() {
     let mut rig = Rig::of("graph", START, &Position::Resume(None));
     let rows = [alert("a", "2026-01-01T11:10:00Z"), alert("b", "2026-01-01T11:50:00Z")];
