@@ -13,7 +13,7 @@ use source_host::{AccessPlan, Clock as _, Denial, SecretPlace, SecretSource, Sec
 use tokio::sync::Mutex;
 
 use super::report::{Report, one_line};
-use super::secrets::pointer;
+use super::secrets::{SKEW, pointer};
 use crate::secrets::Scrubber;
 
 /// The metadata service of a virtual machine. Who runs a substitute names it as the libraries of Microsoft have it.
@@ -34,9 +34,6 @@ const RENEWAL_AFTER: Duration = Duration::from_secs(60);
 /// Microsoft's live a day at most.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// So near its end a token may be refused because of that: clocks differ.
-const SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// The largest answer, in bytes. Tokens have a few thousand.
 const LARGEST_ANSWER: usize = 64 << 10;

@@ -21,7 +21,7 @@ use super::spared::{Spared, fingerprint};
 use crate::secrets::expiry;
 
 /// So near its end a token may be refused because of that: clocks differ.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+pub(super) const SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// Secrets are short; a larger file is another one.
 const LONGEST: usize = 64 << 10;

@@ -49,7 +49,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// coding.
 pub struct LiveTransport {
     tls: Tls,
-    proxy: Proxy,
+    /// Shared with the bodies of answers, which tell of it where they break off.
+    proxy: Arc<Proxy>,
     /// By connect timeout in milliseconds, which is a property of a client; sources use one or two.
     clients: Mutex<BTreeMap<u128, Client>>,
 }
@@ -59,7 +60,7 @@ impl LiveTransport {
     /// there.
     #[must_use]
     pub fn new(tls: &Tls, proxy: &Proxy) -> Self {
-        Self { tls: tls.clone(), proxy: proxy.clone(), clients: Mutex::default() }
+        Self { tls: tls.clone(), proxy: Arc::new(proxy.clone()), clients: Mutex::default() }
     }
 
     fn client(&self, connect: Duration) -> Result<Client, Error> {
@@ -122,7 +123,7 @@ impl Transport for LiveTransport {
         let client = self.client(timeouts.connect)?;
         let response = client.execute(outgoing).await.map_err(|error| explain(&error, &uri, &self.proxy))?;
         let response = http::Response::<reqwest::Body>::from(response);
-        let proxy = self.proxy.clone();
+        let proxy = Arc::clone(&self.proxy);
         Ok(response.map(|body| body.map_err(move |error| explain(&error, &uri, &proxy)).boxed_unsync()))
     }
 }
