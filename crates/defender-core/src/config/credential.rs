@@ -135,8 +135,8 @@ impl CredentialKind {
 const ONE: &str = "Give one credential: `client_secret`, `certificate`, `federated_token`, `client_assertion`, \
     `refresh_token` or `access_token`.";
 const NO_PLACEHOLDER: &str = "is not a placeholder of the host";
-const SIGN: &str = "The host signs, and its key does not belong here: with source-host, write certificate = { pem = \"PATH\" } under \
-    [source.secrets].";
+const SIGN: &str = "The host signs, and its key does not belong here: with source-host, write certificate = { pem = \"PATH\" } or \
+    { pkcs12 = \"PATH\" } under [source.secrets].";
 
 impl Credential {
     /// A credential of a kind, which is not checked.

@@ -2,9 +2,11 @@
 //!
 //! Source: Microsoft Learn, "Application authentication certificate credentials"; RFC 7523, section 3.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+mod pbe;
+mod pem;
+mod pfx;
+mod pkcs12;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,14 +16,14 @@ use chrono::DateTime;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use source_host::{Clock as _, Denial, SecretSource, SecretValue, SystemClock};
 use x509_cert::Certificate as X509;
 use x509_cert::der::Decode as _;
 
-use super::secrets::text_file;
+use super::config::{CertificateFiles, CertificateFrom};
+use super::secrets::read;
 
 /// How long an assertion is valid. Microsoft takes ten minutes at most.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -32,22 +34,28 @@ const SKEW: Duration = Duration::from_secs(60);
 /// The algorithm of EC keys, as PKCS#8 and SEC1 write it. Source: RFC 5480, section 2.1.1.
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 
-/// Where a certificate and its key are kept. Both are read anew for each assertion.
+/// What signs. Its files are read anew for each assertion.
 #[derive(Clone)]
 pub(crate) struct Certificate {
     /// The member of the configuration that it is for.
     pub(crate) member: String,
-    /// A PEM file of the certificate, and of the key where that has no file of its own.
-    pub(crate) pem: PathBuf,
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) from: CertificateFrom,
     /// Who signs.
     pub(crate) client_id: String,
+}
+
+/// What files hold of it, at least one of each.
+#[derive(Default)]
+struct Contents {
+    keys: Vec<PrivateKeyDer<'static>>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 /// A key with its certificate.
 struct Signer {
     key: RsaKeyPair,
     certificate: CertificateDer<'static>,
+    read: X509,
 }
 
 #[async_trait]
@@ -68,7 +76,7 @@ impl Certificate {
 
     /// An assertion for the token endpoint at this URL, at this time since 1970.
     fn assertion(&self, url: &str, now: Duration) -> Result<String, Denial> {
-        let Signer { key, certificate } = self.signer(now)?;
+        let Signer { key, certificate, .. } = self.signer(now)?;
         let thumbprint = |algorithm| BASE64URL.encode(digest(algorithm, &certificate));
         // The v1 endpoint is documented with the older algorithm alone.
         let is_v2 = url.contains("/oauth2/v2.0/");
@@ -97,68 +105,59 @@ impl Certificate {
         Ok(format!("{signed}.{}", BASE64URL.encode(signature)))
     }
 
+    /// The key that belongs to a certificate: of several, with the one that is valid, and ends last.
     fn signer(&self, now: Duration) -> Result<Signer, Denial> {
-        let key_file = self.key.as_ref().unwrap_or(&self.pem);
-        let [certificates, key] = [&self.pem, key_file].map(|path| {
-            text_file(path).map_err(|why| match is_der(path) {
-                true => self.denial(
-                    format!("{} is no PEM file: it looks like PKCS#12 (.pfx, .p12) or DER", path.display()),
-                    "convert PKCS#12 with `openssl pkcs12 -in app.pfx -out app.pem -nodes` (with -legacy where it is an old one), and \
-                     let nobody but this user read the result",
-                ),
-                false => {
-                    self.denial(format!("{} cannot be read: {why}", path.display()), "make it readable for this user")
-                }
-            })
-        });
-        let (certificates, key) = (certificates?, key?);
-        let key = self.key_pair(&key)?;
-        let mut is_empty = true;
-        for certificate in CertificateDer::pem_slice_iter(certificates.as_bytes()) {
-            let certificate = certificate.ok().and_then(|der| Some((X509::from_der(&der).ok()?, der)));
-            let (read, der) = certificate.ok_or_else(|| {
-                self.denial(format!("{} holds a damaged certificate", self.pem.display()), "export it again")
-            })?;
-            let public = read.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes();
-            // A file may hold the issuers as well.
-            if public == key.public().as_ref() {
-                self.check_validity(&read, now)?;
-                return Ok(Signer { key, certificate: der });
+        let password = match &self.from.password {
+            Some(from) => Some(read(&format!("{}.password", self.member), from)?),
+            None => None,
+        };
+        let Contents { keys, certificates } = match &self.from.files {
+            CertificateFiles::Pem { pem, key } => self.pem(pem, key.as_deref(), password.as_deref())?,
+            CertificateFiles::Pkcs12(path) => self.pkcs12(path, password.as_deref())?,
+        };
+        let all = certificates.len();
+        // A file may hold the issuers as well, some of them written in ways of their own.
+        let read = |der: CertificateDer<'static>| Some((X509::from_der(&der).ok()?, der));
+        let certificates: Vec<_> = certificates.into_iter().filter_map(read).collect();
+        let mut signers = Vec::new();
+        let mut unusable = (certificates.len() < all).then(|| self.damaged_certificate());
+        for key in keys {
+            match self.key_pair(&key) {
+                Ok(key) => signers.extend(signer_of(key, &certificates, now)),
+                Err(why) => unusable = Some(why),
             }
-            is_empty = false;
         }
-        if is_empty {
-            return Err(self.denial(
-                format!("{} holds no certificate", self.pem.display()),
-                "add the part between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----",
-            ));
-        }
-        let (key, pem) = (key_file.display(), self.pem.display());
-        Err(self.denial(
-            format!("the key in {key} does not belong to the certificate in {pem}"),
-            "put the certificate and the key that it was made with there",
-        ))
+        let signer = signers.into_iter().max_by_key(|signer| preference(&signer.read, now));
+        let signer = signer.ok_or_else(|| unusable.unwrap_or_else(|| self.no_pair()))?;
+        self.check_validity(&signer.read, now)?;
+        Ok(signer)
     }
 
-    fn key_pair(&self, pem: &str) -> Result<RsaKeyPair, Denial> {
-        let file = self.key.as_ref().unwrap_or(&self.pem).display();
-        if pem.contains("ENCRYPTED PRIVATE KEY") || pem.contains("Proc-Type: 4,ENCRYPTED") {
-            return Err(self.denial(
-                format!("the key in {file} is encrypted"),
-                "decrypt it with `openssl pkey -in FILE -out KEY`, and let nobody but this user read the result",
-            ));
-        }
-        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
-            self.denial(
-                format!("{file} holds no private key"),
-                "add the part between -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY-----, or name its file with `key`",
-            )
-        })?;
+    fn damaged_certificate(&self) -> Denial {
+        self.denial(
+            format!("{} holds a damaged certificate", self.from.files.certificate().display()),
+            "export it again",
+        )
+    }
+
+    fn no_pair(&self) -> Denial {
+        let (key, certificate) = (self.from.files.key(), self.from.files.certificate());
+        let what = match key == certificate {
+            true => format!("no certificate in {} belongs to its key", key.display()),
+            false => {
+                format!("the key in {} does not belong to the certificate in {}", key.display(), certificate.display())
+            }
+        };
+        self.denial(what, "put the certificate and the key that it was made with there")
+    }
+
+    fn key_pair(&self, key: &PrivateKeyDer<'_>) -> Result<RsaKeyPair, Denial> {
+        let file = self.from.files.key().display();
         if memchr::memmem::find(key.secret_der(), EC_PUBLIC_KEY).is_some() || matches!(key, PrivateKeyDer::Sec1(_)) {
             let hint = "make a certificate with an RSA key: Microsoft Entra ID takes no other assertions";
             return Err(self.denial(format!("the key in {file} is an ECDSA key"), hint));
         }
-        let pair = match &key {
+        let pair = match key {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             other => RsaKeyPair::from_pkcs8(other.secret_der()),
         };
@@ -168,8 +167,7 @@ impl Certificate {
     }
 
     fn check_validity(&self, certificate: &X509, now: Duration) -> Result<(), Denial> {
-        let validity = certificate.tbs_certificate().validity();
-        let (begins, ends) = (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
+        let (begins, ends) = validity(certificate);
         let (what, when) = match now {
             now if now < begins => ("is not valid before", begins),
             now if now > ends => ("expired on", ends),
@@ -178,7 +176,7 @@ impl Certificate {
         let date = i64::try_from(when.as_secs()).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         let date = date.map(|date| date.format("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
         Err(self.denial(
-            format!("the certificate in {} {what} {date}", self.pem.display()),
+            format!("the certificate in {} {what} {date}", self.from.files.certificate().display()),
             "put a valid one there, with its key, and upload it to the app registration; or set this machine's clock",
         ))
     }
@@ -189,11 +187,27 @@ impl Certificate {
     }
 }
 
-/// Whether a file begins as ASN.1 does, with a sequence, and holds what is no text. Source: RFC 7292, section 4.
-fn is_der(path: &Path) -> bool {
-    let mut begins = [0; 2];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));
-    read.is_ok() && begins[0] == 0x30 && begins[1] >= 0x80
+/// A key with the best of its certificates.
+fn signer_of(key: RsaKeyPair, certificates: &[(X509, CertificateDer<'static>)], now: Duration) -> Option<Signer> {
+    let fits = |certificate: &X509| {
+        let public = certificate.tbs_certificate().subject_public_key_info();
+        public.subject_public_key.raw_bytes() == key.public().as_ref()
+    };
+    let of_key = certificates.iter().filter(|(read, _)| fits(read));
+    let (read, der) = of_key.max_by_key(|(read, _)| preference(read, now))?;
+    Some(Signer { read: read.clone(), certificate: der.clone(), key })
+}
+
+/// When a certificate is valid, since 1970.
+fn validity(certificate: &X509) -> (Duration, Duration) {
+    let validity = certificate.tbs_certificate().validity();
+    (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration())
+}
+
+/// What makes one certificate better than another.
+fn preference(certificate: &X509, now: Duration) -> (bool, Duration) {
+    let (begins, ends) = validity(certificate);
+    (begins <= now && now <= ends, ends)
 }
 
 #[cfg(test)]

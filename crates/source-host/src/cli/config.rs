@@ -92,11 +92,42 @@ pub(crate) enum EntryFrom {
         client_id: Option<String>,
         resource: Option<String>,
     },
-    /// Assertions are signed with the key of a certificate, which stands in a file of its own or beside it.
-    Certificate {
+    /// Assertions are signed with the key of a certificate.
+    Certificate(CertificateFrom),
+}
+
+/// Where a certificate and its key are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateFrom {
+    pub(crate) files: CertificateFiles,
+    /// What opens the PKCS#12 file or the key.
+    pub(crate) password: Option<SecretFrom>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum CertificateFiles {
+    /// The key stands in a file of its own or beside the certificate.
+    Pem {
         pem: PathBuf,
         key: Option<PathBuf>,
     },
+    Pkcs12(PathBuf),
+}
+
+impl CertificateFiles {
+    /// The file that holds the certificate.
+    pub(crate) fn certificate(&self) -> &Path {
+        let (Self::Pem { pem: path, .. } | Self::Pkcs12(path)) = self;
+        path
+    }
+
+    /// The file that holds the key.
+    pub(crate) fn key(&self) -> &Path {
+        match self {
+            Self::Pem { key: Some(key), .. } => key,
+            _ => self.certificate(),
+        }
+    }
 }
 
 /// Where a secret comes from.
@@ -167,11 +198,13 @@ struct RawSource {
 struct RawSecret {
     env: Option<String>,
     file: Option<PathBuf>,
-    /// The six are for members of a configuration only.
+    /// These are for members of a configuration only.
     spare: Option<Box<RawSecret>>,
     keep: Option<PathBuf>,
     pem: Option<PathBuf>,
     key: Option<PathBuf>,
+    pkcs12: Option<PathBuf>,
+    password: Option<Box<RawSecret>>,
     managed_identity: Option<RawIdentity>,
     expose: Option<bool>,
 }

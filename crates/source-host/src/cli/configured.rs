@@ -102,7 +102,7 @@ pub async fn configured(file: &Path, name: Option<&str>) -> Result<ConfiguredSou
             EntryFrom::Kept(from) | EntryFrom::Spared(from, _) => read(member, from),
             EntryFrom::Rotating(path) => Rotating::new(member, path, &table.name).read(),
             // The key never leaves the signer, and a token is asked for when it is sent.
-            EntryFrom::Certificate { .. } | EntryFrom::ManagedIdentity { .. } => continue,
+            EntryFrom::Certificate(_) | EntryFrom::ManagedIdentity { .. } => continue,
         };
         let value = value.map_err(|denial| Report::from(denial).of(&table.name))?;
         secrets.push((pointer(member), SecretValue::new(value)));

@@ -80,8 +80,8 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, R
                 identities.push(identity);
                 continue;
             }
-            EntryFrom::Certificate { pem, key } => {
-                certificates.push((member, pem, key));
+            EntryFrom::Certificate(from) => {
+                certificates.push((member, from));
                 continue;
             }
         };
@@ -90,13 +90,11 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, R
         members.insert(member.clone(), Value::String(shown));
     }
     // Last, since who signs may come from an exposed member.
-    for (member, pem, key) in certificates {
-        let (member, pem, key) = (member.clone(), pem.clone(), key.clone());
-        let signs = Certificate { pem, key, client_id: client_id(&members, &member)?, member };
+    for (member, from) in certificates {
+        let signs = Certificate { client_id: client_id(&members, member)?, member: member.clone(), from: from.clone() };
         signs.check().map_err(|denial| Report::from(denial).of(&source.name))?;
-        let member = signs.member.clone();
-        let shown = secrets.hold(pointer(&member), Arc::new(signs));
-        members.insert(member, Value::String(shown));
+        let shown = secrets.hold(pointer(member), Arc::new(signs));
+        members.insert(member.clone(), Value::String(shown));
     }
     Ok(WithSecrets { json: Value::Object(members).to_string(), secrets, identities })
 }
@@ -131,9 +129,9 @@ pub(super) fn source_of(
         }
     }
     match source.secrets.iter().find(|(member, _)| pointer(member) == at) {
-        Some((member, entry)) if let EntryFrom::Certificate { pem, key } = &entry.from => {
-            let (member, pem, key) = (member.clone(), pem.clone(), key.clone());
-            Ok(Some(Arc::new(Certificate { pem, key, client_id: client_id(&written, &member)?, member })))
+        Some((member, entry)) if let EntryFrom::Certificate(from) = &entry.from => {
+            let client_id = client_id(&written, member)?;
+            Ok(Some(Arc::new(Certificate { client_id, member: member.clone(), from: from.clone() })))
         }
         Some((member, entry)) if let EntryFrom::Spared(first, spare) = &entry.from => {
             Ok(Some(Arc::new(Spared::new(member, first, spare, &source.name))))
@@ -271,26 +269,31 @@ fn variable(member: &str, name: &str) -> Result<String, Denial> {
 }
 
 fn file(member: &str, path: &Path) -> Result<String, Denial> {
-    let problem = |why: String| Denial {
+    let problem = |why: io::Error| Denial {
         reason: format!("the secret `{member}` cannot be read from {}: {why}", path.display()),
         hint: Some("the file holds the secret alone, as text, readable for this user".to_owned()),
     };
-    text_file(path).map_err(problem)
-}
-
-/// A short text of a file, or why there is none: a clause.
-pub(super) fn text_file(path: &Path) -> Result<String, String> {
-    short_text(path).map_err(|error| error.to_string())
+    short_text(path).map_err(problem)
 }
 
 /// A short text of a file.
 pub(super) fn short_text(path: &Path) -> io::Result<String> {
-    let mut text = Vec::new();
-    File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut text)?;
-    if text.len() > LONGEST {
+    text(short_file(path)?)
+}
+
+/// What a short file holds.
+pub(super) fn short_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > LONGEST {
         return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }
-    String::from_utf8(text).map_err(|_| io::Error::other("it holds what is no text"))
+    Ok(bytes)
+}
+
+/// What a file holds, as text.
+pub(super) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it holds what is no text"))
 }
 
 fn json(value: &toml::Value) -> Value {

@@ -169,8 +169,8 @@ fn start(setup: &Setup) -> Child {
 }
 
 /// Puts a file in place of another at once, as whoever rotates credentials should.
-fn replace(setup: &Setup, name: &str, text: &str) {
-    setup.write("next", text);
+fn replace(setup: &Setup, name: &str, bytes: impl AsRef<[u8]>) {
+    std::fs::write(setup.path("next"), bytes).unwrap();
     std::fs::rename(setup.path("next"), setup.path(name)).unwrap();
 }
 
@@ -183,12 +183,12 @@ fn a_certificate_signs_every_token_request_and_a_replaced_one_is_used_without_a_
         setup.write("app.pem", &pem("first.pem"));
         let mut child = start(&setup);
         wait_for(|| service.has_accepted("first.pem"));
-        replace(&setup, "app.pem", &pem("second.pem"));
+        replace(&setup, "app.pem", pem("second.pem"));
         wait_for(|| service.has_accepted("second.pem"));
-        replace(&setup, "app.pem", &pem("expired.pem"));
+        replace(&setup, "app.pem", pem("expired.pem"));
         let said = || setup.read("stderr");
         wait_for(|| said().contains("app.pem expired on 2020-01-01 00:00:00 UTC"));
-        replace(&setup, "app.pem", &pem("first.pem"));
+        replace(&setup, "app.pem", pem("first.pem"));
         wait_for(|| service.has_accepted("first.pem"));
         terminate(&child);
         assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said());
@@ -202,12 +202,68 @@ fn a_certificate_signs_every_token_request_and_a_replaced_one_is_used_without_a_
 }
 
 #[test]
+fn a_pkcs12_file_signs_every_token_request_and_it_and_its_password_are_replaced_without_a_restart() {
+    for (version, algorithm) in [("v1", Algorithm::RS256), ("v2", Algorithm::PS256)] {
+        let service = Service::start(move |url, form| verify_certificate(url, form, algorithm));
+        let secrets = "certificate = { pkcs12 = \"app.pfx\", password = { file = \"password\" } }";
+        let setup = setup(&service, version, secrets);
+        setup.write("password", "canary-pässwörd €\n");
+        let put = |name: &str| replace(&setup, "app.pfx", std::fs::read(fixture(name)).unwrap());
+        put("modern.pfx");
+        let mut child = start(&setup);
+        wait_for(|| service.has_accepted("first.pem"));
+        put("legacy.pfx");
+        wait_for(|| service.has_accepted("second.pem"));
+        put("keytool.p12");
+        let said = || setup.read("stderr");
+        wait_for(|| said().contains("app.pfx is not opened by the password from "));
+        replace(&setup, "password", "canary-password");
+        wait_for(|| service.has_accepted("first.pem"));
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said());
+        service.assert_all_accepted();
+        let shown = said() + &setup.read("state/contoso.json");
+        assert!(!shown.contains("canary-") && !shown.contains("eyJ"), "{shown}");
+    }
+}
+
+#[test]
+fn the_password_of_a_pkcs12_file_and_of_a_key_in_pem_may_stand_in_the_environment() {
+    let service = Service::start(|url, form| verify_certificate(url, form, Algorithm::PS256));
+    for (member, name) in [("pkcs12", "python.pfx"), ("pem", "encrypted.pem")] {
+        let files = format!("{member} = '{}', password = {{ env = \"PFX_PASSWORD\" }}", fixture(name).display());
+        let setup = setup(&service, "v2", &format!("certificate = {{ {files} }}"));
+        let run = |password| {
+            let mut command = setup.command(&["run", "--config", "host.toml", "--once"]);
+            Ended::from(command.env("PFX_PASSWORD", password).stderr(Stdio::piped()).output().unwrap())
+        };
+        run("canary-password").succeeded();
+        let told = run("canary-wrong");
+        told.failed(2, &["is not opened by the password from the environment variable PFX_PASSWORD", "hint: "]);
+        setup.once(&[]).failed(
+            2,
+            &[
+                "the secret `certificate.password` is missing: the environment variable PFX_PASSWORD is not set",
+                "hint: set PFX_PASSWORD before starting",
+            ],
+        );
+    }
+    service.assert_all_accepted();
+    assert!(service.has_accepted("first.pem"));
+}
+
+#[test]
 fn a_certificate_that_cannot_sign_is_told_at_the_start() {
     let service = Service::start(|_, _| Err("nothing may be sent".to_owned()));
-    for (name, words) in
-        [("expired.pem", "expired on 2020-01-01"), ("encrypted.pem", "is encrypted"), ("ecdsa.pem", "is an ECDSA key")]
-    {
-        let setup = setup(&service, "v2", &format!("certificate = {{ pem = '{}' }}", fixture(name).display()));
+    for (member, name, words) in [
+        ("pem", "expired.pem", "expired on 2020-01-01"),
+        ("pem", "encrypted.pem", "needs a password"),
+        ("pem", "ecdsa.pem", "is an ECDSA key"),
+        ("pem", "modern.pfx", "is no PEM file, but PKCS#12"),
+        ("pkcs12", "first.pem", "is no PKCS#12 file, but PEM"),
+        ("pkcs12", "modern.pfx", "needs a password"),
+    ] {
+        let setup = setup(&service, "v2", &format!("certificate = {{ {member} = '{}' }}", fixture(name).display()));
         setup.once(&[]).failed(2, &["source `contoso`: nothing can be signed for `certificate`", words, "hint: "]);
     }
     assert!(service.verdicts.lock().unwrap().is_empty());
@@ -295,7 +351,7 @@ fn a_federated_token_is_read_anew_for_every_token_request() {
     setup.write("token", &federated("first"));
     let mut child = start(&setup);
     wait_for(|| service.has_accepted("first"));
-    replace(&setup, "token", &(federated("second") + "\n"));
+    replace(&setup, "token", federated("second") + "\n");
     wait_for(|| service.has_accepted("second"));
     terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0), "{}", setup.read("stderr"));

@@ -13,7 +13,8 @@ fn each_example_of_a_credential_is_read_and_sends_what_it_says() {
         .map(|(name, plan)| (name, plan["secrets"].as_array().unwrap().iter().map(place).collect()))
         .collect();
     let expected = [
-        ("certificate.toml", &["client_assertion"][..]),
+        ("certificate-pkcs12.toml", &["client_assertion"][..]),
+        ("certificate.toml", &["client_assertion"]),
         ("client-secret.toml", &["client_secret"]),
         ("federated-token.toml", &["client_assertion"]),
         ("managed-identity.toml", &["Authorization: Bearer"]),

@@ -11,7 +11,8 @@ use toml::Spanned;
 
 use super::quotas::Quotas;
 use super::{
-    Config, EntryFrom, Host, RawFile, RawHost, RawIdentity, RawSecret, RawSource, SecretEntry, SecretFrom, SourceTable,
+    CertificateFiles, CertificateFrom, Config, EntryFrom, Host, RawFile, RawHost, RawIdentity, RawSecret, RawSource,
+    SecretEntry, SecretFrom, SourceTable,
 };
 use super::{proxy, quotas, sinks};
 use crate::cli::duration;
@@ -204,7 +205,12 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
         }
         let (at, raw) = (raw.span(), raw.into_inner());
         let exposed = raw.expose.unwrap_or_default();
-        if exposed && raw.pem.is_some() {
+        let odds = at_odds(&member, &raw, folder);
+        if !odds.is_empty() {
+            odds.into_iter().for_each(|message| problems.add(at.clone(), message));
+            continue;
+        }
+        if exposed && (raw.pem.is_some() || raw.pkcs12.is_some()) {
             problems.add(at, format!("the host signs for `{member}`, and has nothing to expose; remove `expose`"));
             continue;
         }
@@ -241,7 +247,8 @@ fn source(raw: RawSource, folder: &Path, sinks: &[String], quotas: &Quotas, prob
                 at,
                 format!(
                     "say where `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}; for a certificate \
-                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own; for two secrets at once add \
+                     {{ pem = \"PATH\" }}, with key = \"PATH\" where the key has a file of its own, or {{ pkcs12 = \"PATH\" }}, with \
+                     password = {{ env = \"NAME\" }} where it has one; for two secrets at once add \
                      spare = {{ ... }} to the first; for a refresh token, which \
                      `source-host login` stores, {{ keep = \"PATH\" }}; for the token of an Azure managed identity \
                      {{ managed_identity = {{}} }}, with client_id = \"GUID\" for a user-assigned one"
@@ -279,19 +286,52 @@ fn no_number(name: &str, value: &toml::Value) -> Option<String> {
     }
 }
 
+/// What is wrong with how the files of a certificate are named.
+fn at_odds(member: &str, raw: &RawSecret, folder: &Path) -> Vec<String> {
+    let mut odds = Vec::new();
+    let named = [("pem", &raw.pem), ("key", &raw.key)].into_iter().filter(|(_, path)| path.is_some());
+    let named: Vec<String> = named.map(|(name, _)| format!("`{name}`")).collect();
+    if raw.pkcs12.is_some() && !named.is_empty() {
+        let named = named.join(" and ");
+        odds.push(format!(
+            "`{member}` has {named} beside `pkcs12`, whose file holds both parts; remove {named}, or `pkcs12`"
+        ));
+    }
+    let Some(password) = &raw.password else { return odds };
+    if raw.pem.is_none() && raw.pkcs12.is_none() {
+        odds.push(format!(
+            "`{member}` has a `password`, but neither `pkcs12` nor `pem` that it opens; remove `password`"
+        ));
+    }
+    if secret(password, folder).is_none() {
+        odds.push(format!(
+            "say where the `password` of `{member}` comes from: {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"
+        ));
+    }
+    odds
+}
+
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
-    let RawSecret { env, file, spare, keep, pem, key, managed_identity, expose: _ } = raw;
-    let kept = |env, file| secret(RawSecret { env, file, ..RawSecret::default() }, folder);
-    match (keep, pem, managed_identity) {
-        (None, None, None) if key.is_none() => match spare {
-            Some(spare) => Some(EntryFrom::Spared(kept(env, file)?, secret(*spare, folder)?)),
+    let RawSecret { env, file, spare, keep, pem, key, pkcs12, password, managed_identity, expose: _ } = raw;
+    let kept = |env, file| secret(&RawSecret { env, file, ..RawSecret::default() }, folder);
+    let certificate = match (pem, pkcs12) {
+        (Some(pem), None) => {
+            Some(CertificateFiles::Pem { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
+        }
+        (None, Some(path)) => Some(CertificateFiles::Pkcs12(folder.join(path))),
+        (None, None) if key.is_none() => None,
+        _ => return None,
+    };
+    match (keep, certificate, managed_identity) {
+        (None, None, None) => match spare {
+            Some(spare) => Some(EntryFrom::Spared(kept(env, file)?, secret(&spare, folder)?)),
             None => kept(env, file).map(EntryFrom::Kept),
         },
         _ if env.is_some() || file.is_some() || spare.is_some() => None,
-        (None, Some(pem), None) => {
-            Some(EntryFrom::Certificate { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
+        (None, Some(files), None) => {
+            let password = password.and_then(|password| secret(&password, folder));
+            Some(EntryFrom::Certificate(CertificateFrom { files, password }))
         }
-        _ if key.is_some() => None,
         (Some(path), None, None) => Some(EntryFrom::Rotating(folder.join(path))),
         (None, None, Some(RawIdentity { client_id, resource })) => {
             Some(EntryFrom::ManagedIdentity { client_id: client_id.map(Spanned::into_inner), resource })
@@ -300,15 +340,15 @@ fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     }
 }
 
-pub(super) fn secret(raw: RawSecret, folder: &Path) -> Option<SecretFrom> {
-    if raw.spare.is_some() || raw.managed_identity.is_some() {
+pub(super) fn secret(raw: &RawSecret, folder: &Path) -> Option<SecretFrom> {
+    let RawSecret { env, file, spare, keep, pem, key, pkcs12, password, managed_identity, expose: _ } = raw;
+    let is_more = [keep, pem, key, pkcs12].into_iter().any(Option::is_some);
+    if is_more || spare.is_some() || password.is_some() || managed_identity.is_some() {
         return None;
     }
-    match (raw.env, raw.file, raw.pem.or(raw.key).or(raw.keep)) {
-        (Some(name), None, None) if !name.is_empty() => Some(SecretFrom::Env(name)),
-        (None, Some(path), None) if !path.as_os_str().is_empty() => {
-            Some(SecretFrom::File(PathBuf::from(folder).join(path)))
-        }
+    match (env, file) {
+        (Some(name), None) if !name.is_empty() => Some(SecretFrom::Env(name.clone())),
+        (None, Some(path)) if !path.as_os_str().is_empty() => Some(SecretFrom::File(folder.join(path))),
         _ => None,
     }
 }

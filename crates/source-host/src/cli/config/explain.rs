@@ -124,6 +124,34 @@ mod tests {
                 "host.toml:2: 65535 is too little: at least 65536",
             ),
             ("[[source]]\nname = \"a\"\n[source.secrets]\ns = {}", "host.toml:4: say where `s` comes from"),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pem = \"p\", pkcs12 = \"q\" } }",
+                "host.toml:3: `c` has `pem` beside `pkcs12`, whose file holds both parts; remove `pem`, or `pkcs12`",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", key = \"q\" } }",
+                "host.toml:3: `c` has `key` beside `pkcs12`, whose file holds both parts; remove `key`, or `pkcs12`",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { env = \"S\", password = { env = \"P\" } } }",
+                "host.toml:3: `c` has a `password`, but neither `pkcs12` nor `pem` that it opens; remove `password`",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", password = { pem = \"P\" } } }",
+                "host.toml:3: say where the `password` of `c` comes from: { env = \"NAME\" } or { file = \"PATH\" }",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", env = \"P\" } }",
+                "host.toml:3: say where `c` comes from: { env",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", expose = true } }",
+                "host.toml:3: the host signs for `c`, and has nothing to expose; remove `expose`",
+            ),
+            (
+                "[host]\nproxy = \"http://p:1\"\nproxy_credentials = { pkcs12 = \"p\" }",
+                "host.toml:3: say where user:password comes from",
+            ),
             ("[[source]]\nname = \"a\"\nconfig = {s = 1}\n[source.secrets]\ns = {env = \"S\"}", "stands in both"),
             ("[[source]\n", "host.toml:1: "),
             ("[[source]]\nname = 3", "host.toml:2: a whole number stands where a text in quotes belongs"),
@@ -247,6 +275,10 @@ mod tests {
             let message = load(&format!("[[sink]]\ntype = \"http\"\nheaders = {headers}")).unwrap_err();
             assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
         }
+        let password = "secrets = { c = { pkcs12 = \"p\", password = \"canary\" } }";
+        let message = load(&format!("[[source]]\nname = \"a\"\n{password}")).unwrap_err();
+        let words = "host.toml:3: a text stands where a table belongs that says where the secret comes from: { env";
+        assert!(message.contains(words) && !message.contains("canary"), "{message}");
         let message = load("[host]\nproxy = \"http://user:canary@proxy:3128\"").unwrap_err();
         assert!(message.contains("holds a user name or a password") && !message.contains("canary"), "{message}");
         let message = load("[[source]]\nname = \"a\"\nsecrets = { client_secret = \"canary\" }").unwrap_err();
@@ -260,6 +292,13 @@ mod tests {
     fn all_problems_of_a_readable_file_are_told_at_once() {
         let message = load("[host]\nmax_events = 0\ncpu_time = \"1\"\n[[source]]\nname = \"\"").unwrap_err();
         assert_eq!(message.matches("host.toml:").count(), 3, "{message}");
+        let certificate = "c = { pem = \"a\", key = \"b\", pkcs12 = \"c\", password = {} }, d = {}";
+        let message = load(&format!("[[source]]\nname = \"a\"\nsecrets = {{ {certificate} }}")).unwrap_err();
+        for words in
+            ["remove `pem` and `key`, or `pkcs12`", "say where the `password` of `c`", "say where `d` comes from"]
+        {
+            assert!(message.contains(words), "{message}");
+        }
     }
 
     #[test]

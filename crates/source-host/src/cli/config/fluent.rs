@@ -32,7 +32,7 @@ pub(super) fn fluent(raw: RawSink, shape: Shape, folder: &Path, problems: &mut P
     let kind = raw.kind_at();
     let RawSink { address, tag, shared_key, tls, timeout, max_batch_bytes, max_batch_events, .. } = raw;
     let key_at = shared_key.as_ref().map(Spanned::span);
-    let shared_key = shared_key.and_then(|raw| secret(raw.into_inner(), folder));
+    let shared_key = shared_key.and_then(|raw| secret(&raw.into_inner(), folder));
     if let Some(at) = key_at.filter(|_| shared_key.is_none()) {
         let message = "say where `shared_key` comes from: { env = \"NAME\" } or { file = \"PATH\" }";
         problems.add(at, message.to_owned());

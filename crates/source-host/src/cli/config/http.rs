@@ -142,7 +142,7 @@ fn headers(
         let from = match value.into_inner() {
             RawHeader::Text(text) => HeaderValue::from_str(&text).ok().map(HeaderFrom::Text),
             RawHeader::Secret(RawSecret { expose: Some(_), .. }) => None,
-            RawHeader::Secret(raw) => secret(raw, folder).map(HeaderFrom::Secret),
+            RawHeader::Secret(raw) => secret(&raw, folder).map(HeaderFrom::Secret),
         };
         match from {
             Some(from) => headers.push((header, from)),

@@ -30,7 +30,7 @@ pub(super) fn proxy(
         if url.as_ref().is_none_or(|url| url.get_ref() == NONE) {
             problems.add(at.clone(), "`proxy_credentials` are for the proxy that `proxy` names".to_owned());
         }
-        let from = secret(raw.into_inner(), folder);
+        let from = secret(&raw.into_inner(), folder);
         if from.is_none() {
             problems
                 .add(at, "say where user:password comes from: { env = \"NAME\" } or { file = \"PATH\" }".to_owned());

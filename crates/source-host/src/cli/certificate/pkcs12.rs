@@ -1,0 +1,83 @@
+//! PKCS#12 files (.pfx, .p12).
+
+use std::path::Path;
+
+use source_host::Denial;
+
+use super::pbe::Problem;
+use super::{Certificate, Contents, pfx};
+use crate::cli::config::SecretFrom;
+use crate::cli::secrets::short_file;
+
+const EXPORT: &str = "export the certificate together with its private key";
+
+impl Certificate {
+    /// The keys and certificates of a file.
+    pub(super) fn pkcs12(&self, path: &Path, password: Option<&str>) -> Result<Contents, Denial> {
+        let file = path.display();
+        let bytes = short_file(path)
+            .map_err(|why| self.denial(format!("{file} cannot be read: {why}"), "make it readable for this user"))?;
+        if !pfx::is_pfx(&bytes) {
+            return Err(self.no_pkcs12(path, &bytes));
+        }
+        let advice = "convert it with `openssl pkcs12 -in app.pfx -out app.pem -nodes` (with -legacy where it is an old one), name \
+                      the result with `pem` in place of `pkcs12`, and let nobody but this user read it";
+        let contents = pfx::read(&bytes, password.unwrap_or_default());
+        let contents = contents.map_err(|problem| self.locked(&file.to_string(), problem, advice))?;
+        if contents.keys.is_empty() {
+            return Err(self.denial(format!("{file} holds no private key"), EXPORT));
+        }
+        if contents.certificates.is_empty() {
+            return Err(self.denial(format!("{file} holds no certificate"), EXPORT));
+        }
+        Ok(contents)
+    }
+
+    fn no_pkcs12(&self, path: &Path, bytes: &[u8]) -> Denial {
+        let (what, hint) = if memchr::memmem::find(bytes, b"-----BEGIN ").is_some() {
+            ("no PKCS#12 file, but PEM", "name it with `pem` in place of `pkcs12`")
+        } else if bytes.starts_with(b"MII") {
+            // How a secret of Azure Key Vault comes.
+            (
+                "a PKCS#12 file in base64",
+                "decode it with `base64 -d`; `az keyvault secret download` does so with --encoding base64",
+            )
+        } else {
+            ("no PKCS#12 file", EXPORT)
+        };
+        self.denial(format!("{} is {what}", path.display()), hint)
+    }
+
+    /// Why what is protected by a password was not opened; `advice` says how to do without that protection.
+    pub(super) fn locked(&self, what: &str, problem: Problem, advice: &str) -> Denial {
+        match problem {
+            Problem::Damaged => self.denial(
+                format!("{what} is damaged or cut short"),
+                "copy it here again, byte by byte, or export it again",
+            ),
+            Problem::WrongPassword => match &self.from.password {
+                None => self.denial(
+                    format!("{what} needs a password"),
+                    "say beside it where that is kept: password = { env = \"NAME\" } or password = { file = \"PATH\" }",
+                ),
+                Some(from) => {
+                    let place = match from {
+                        SecretFrom::Env(name) => format!("the environment variable {name}"),
+                        SecretFrom::File(path) => path.display().to_string(),
+                    };
+                    self.denial(
+                        format!("{what} is not opened by the password from {place}, or is damaged"),
+                        "put the password there that it was exported with, or export it again",
+                    )
+                }
+            },
+            Problem::Unsupported(algorithm) => {
+                self.denial(format!("{what} is protected with {algorithm}, which is not supported"), advice)
+            }
+            Problem::TooManyRounds(rounds) => self.denial(
+                format!("{what} asks for {rounds} rounds of hashing, which would take too long"),
+                "export it again with fewer, such as 100000",
+            ),
+        }
+    }
+}
