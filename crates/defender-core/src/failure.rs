@@ -74,6 +74,17 @@ impl Failure {
 /// What any answer of the API's endpoint other than 200 means. A 401 is the final one: the caller has already
 /// tried a fresh token, where it can ask for one.
 pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Config) -> Failure {
+    refusal(head, body_start, now, config, None)
+}
+
+/// The same, where it is known whether the token holds the permission that is asked for.
+pub(crate) fn refusal(
+    head: &ResponseHead,
+    body_start: &[u8],
+    now: Now,
+    config: &Config,
+    is_permitted: Option<bool>,
+) -> Failure {
     let (host, tenant) = (&config.api_endpoint.host, &config.tenant_id);
     let protocol = config.protocol;
     let Said { text: said, request_id: named, code } = said(head, body_start, config);
@@ -112,18 +123,21 @@ pub fn api_failure(head: &ResponseHead, body_start: &[u8], now: Now, config: &Co
             protocol.refused_token,
             "httpstatus-401",
         )),
-        403 => Failure::Forbidden(coded(
-            &format!(
-                "does not let the application read the {} of tenant {tenant}: {}",
-                protocol.things, protocol.forbidden.0
-            ),
-            protocol.forbidden.1,
-            "httpstatus-403",
-        )),
+        403 => {
+            let (why, hint) = match is_permitted {
+                None => protocol.forbidden,
+                Some(true) => protocol.forbidden_though_permitted,
+                // Which one it lacks, and where to grant it, stands beside.
+                Some(false) => ("its token lacks the permission", ""),
+            };
+            let what = format!("does not let the application read the {} of tenant {tenant}: {why}", protocol.things);
+            Failure::Forbidden(coded(&what, hint, "httpstatus-403"))
+        }
         404 => Failure::Rejected(coded(
             "has nothing at the path that was asked for",
             &format!(
-                "Check `region`, `cloud` and `endpoints.api`: the path is `/{}`.",
+                "Check {}`cloud` and `endpoints.api`: the path is `/{}`.",
+                if protocol.hosts.iter().any(|host| host.region.is_some()) { "`region`, " } else { "" },
                 protocol.routes.first().copied().unwrap_or_default()
             ),
             "httpstatus-404",

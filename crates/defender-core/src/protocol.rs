@@ -29,6 +29,11 @@ const US_GOVERNMENT: &[Cloud] = &[Cloud::Gcc, Cloud::GccHigh, Cloud::Dod];
 /// What to check where an API other than SIEM's refuses a fresh token, or a request.
 const REFUSED_TOKEN: &str = "Check that `api`, `cloud` and `endpoints.audience` belong together; `source-host check` shows what \
     the token is for.";
+const FORBIDDEN_THOUGH_PERMITTED: (&str, &str) = (
+    "the token holds the permission, so the tenant may lack the product, or the user the role or the device groups",
+    "Check that the tenant is licensed for the product and that it is set up; for a user who logged in, the roles and the \
+     device groups in the Defender portal.",
+);
 const REFUSED_REQUEST: &str =
     "Check `limit` and the filters of the configuration, and whether a proxy stands in between.";
 
@@ -61,6 +66,8 @@ pub struct Protocol {
     pub(crate) records: Records,
     /// Why it may forbid what was asked, as a clause, and what to do about it.
     pub(crate) forbidden: (&'static str, &'static str),
+    /// The same where the token holds the permission.
+    pub(crate) forbidden_though_permitted: (&'static str, &'static str),
     /// What to check where it refuses a fresh token.
     pub(crate) refused_token: &'static str,
     /// What to check where it refuses a request.

@@ -232,6 +232,8 @@ pub(super) fn check_api_host(
         "microsoft.us",
         "microsoftonline.com",
         "microsoftonline.us",
+        "azure.cn",
+        "chinacloudapi.cn",
     ];
     if foreign.into_iter().any(within) {
         return Err(Complaint::new(

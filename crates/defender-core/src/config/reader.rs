@@ -120,10 +120,10 @@ impl<'a> Reader<'a> {
         let read = match value {
             Node::Whole(count) => match u32::try_from(*count) {
                 Ok(count @ 1..=MAX_LIMIT) => Ok(count),
-                Ok(0) => Err(Complaint::new("is 0, and must be 1 or more", "Leave it out to set no limit.")),
+                Ok(0) => Err(Complaint::new("is 0, and must be 1 or more", "Leave it out for the default.")),
                 _ => Err(Complaint::new(
                     format!("is {count}, and may be {MAX_LIMIT} at most"),
-                    "Leave it out to set no limit.",
+                    "Leave it out for the default.",
                 )),
             },
             Node::OtherNumber => Err(Complaint::new(

@@ -4,7 +4,7 @@ use crate::answer::{AnswerReader, Found};
 use crate::checkpoint::State;
 use crate::config::{Config, Emit};
 use crate::contract::{Failure, GapCause, Level, NextPoll};
-use crate::failure::{PageFault, api_failure, no_answer, page_failure, quote};
+use crate::failure::{PageFault, no_answer, page_failure, quote, refusal};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::{Answer, PATIENCE};
 use crate::row::fingerprint;
@@ -314,18 +314,23 @@ impl Machine {
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)
         } else {
-            api_failure(head, body, now, &self.config)
+            let is_permitted = self.claims().map(|claims| claims.permits(&self.config));
+            refusal(head, body, now, &self.config, is_permitted)
         };
         self.redact(&mut failure, link_in(body).as_deref());
         self.look_into_token(&mut failure, now);
         self.service_failed(ask, failure, head.status);
     }
 
+    /// What the present token says of itself, where it can be read.
+    fn claims(&self) -> Option<Claims> {
+        self.config.credential.access_token().or_else(|| self.tokens.last()).and_then(Claims::read)
+    }
+
     /// Adds what the token says of itself to a refusal of it, and what to do about what looks wrong there.
     fn look_into_token(&self, failure: &mut Failure, now: Now) {
         let (Failure::Unauthenticated(fault) | Failure::Forbidden(fault)) = failure else { return };
-        let bearer = self.config.credential.access_token().or_else(|| self.tokens.last());
-        let Some(claims) = bearer.and_then(Claims::read) else { return };
+        let Some(claims) = self.claims() else { return };
         fault.message.push(' ');
         fault.message.push_str(&claims.sentence(now));
         for finding in claims.findings(&self.config, now) {
@@ -509,7 +514,7 @@ impl Machine {
     }
 
     pub(super) fn close_slice(&mut self, answer: &Answer) {
-        if self.ask_without_expand() {
+        if self.ask_without_expand(answer) {
             return;
         }
         self.tell_what_is_missing(answer);
@@ -542,7 +547,7 @@ impl Machine {
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         leave(state, &self.config);
-        self.poll.ended_round = state.round.is_none();
+        self.poll.ended_round = state.round.is_none().then_some(round.until);
         self.close_frozen_slice(round.end);
     }
 

@@ -54,6 +54,7 @@ pub(crate) static ALERTS: Protocol = Protocol {
         "In the Entra portal open 'App registrations', the application, 'API permissions'; add Alert.Read.All of WindowsDefenderATP as an \
          application permission, and have an administrator grant consent.",
     ),
+    forbidden_though_permitted: super::FORBIDDEN_THOUGH_PERMITTED,
     refused_token: super::REFUSED_TOKEN,
     refused_request: super::REFUSED_REQUEST,
     odata: Some(OData {

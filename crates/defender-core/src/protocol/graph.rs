@@ -49,6 +49,7 @@ pub(crate) static GRAPH_ALERTS: Protocol = Protocol {
         "In the Entra portal open 'App registrations', the application, 'API permissions'; add SecurityAlert.Read.All of Microsoft Graph as an \
          application permission, and have an administrator grant consent.",
     ),
+    forbidden_though_permitted: super::FORBIDDEN_THOUGH_PERMITTED,
     refused_token: super::REFUSED_TOKEN,
     refused_request: super::REFUSED_REQUEST,
     odata: Some(OData {
@@ -101,6 +102,7 @@ pub(crate) static GRAPH_INCIDENTS: Protocol = Protocol {
         "In the Entra portal open 'App registrations', the application, 'API permissions'; add SecurityIncident.Read.All of Microsoft Graph as an \
          application permission, and have an administrator grant consent.",
     ),
+    forbidden_though_permitted: super::FORBIDDEN_THOUGH_PERMITTED,
     refused_token: super::REFUSED_TOKEN,
     refused_request: super::REFUSED_REQUEST,
     odata: Some(OData {

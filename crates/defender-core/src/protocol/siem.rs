@@ -42,6 +42,11 @@ pub(crate) static SIEM: Protocol = Protocol {
         "Have an administrator enable SIEM integration, grant the application its permission, and check the state of the \
          tenant and its domains.",
     ),
+    forbidden_though_permitted: (
+        "the token holds the permission, so one of the tenant's domains may not be managed by its administrator, or the \
+         tenant's state be deleted",
+        "Have an administrator enable SIEM integration, and check the state of the tenant and its domains.",
+    ),
     refused_token: "Check that the tenant's data lives in the region of this host and that the audience is the one of the \
         SIEM API; then check limits, groups and tags of the configuration.",
     refused_request: "Check limits, groups and tags of the configuration, and whether a proxy stands in between.",

@@ -154,6 +154,11 @@ impl Claims {
         findings
     }
 
+    /// Whether it holds the permission that the API of this configuration asks for.
+    pub(crate) fn permits(&self, config: &Config) -> bool {
+        self.missing(config).is_none()
+    }
+
     /// The permission that it lacks, and where to grant it.
     fn missing(&self, config: &Config) -> Option<(String, String)> {
         let api = APIS.iter().find(|api| config.audience.contains(api.host) || config.audience == api.id);

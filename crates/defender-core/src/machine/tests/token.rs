@@ -11,8 +11,13 @@ const TENANT: &str = "11111111-1111-4111-8111-111111111111";
 /// A source with a token of its own, that is of another tenant, without a permission, and ends at 13:00.
 fn rig(machine: impl FnOnce(Config) -> Machine) -> Rig {
     let claims = r#"{"aud":"https://graph.windows.net","tid":"33333333-3333-4333-8333-333333333333","exp":1767272400}"#;
+    rig_with(r#""api":"siem","region":"eu""#, claims, machine)
+}
+
+/// A source with a token of its own of these claims.
+fn rig_with(api: &str, claims: &str, machine: impl FnOnce(Config) -> Machine) -> Rig {
     let config = format!(
-        r#"{{"tenant_id":"{TENANT}","client_id":"22222222-2222-4222-8222-222222222222","api":"siem","region":"eu","access_token":"eyJ.{}.signature"}}"#,
+        r#"{{"tenant_id":"{TENANT}","client_id":"22222222-2222-4222-8222-222222222222",{api},"access_token":"eyJ.{}.signature"}}"#,
         BASE64_URL_SAFE_NO_PAD.encode(claims)
     );
     let now = Now { wall: Tick::parse(NOW).unwrap(), monotonic: 0 };
@@ -54,4 +59,27 @@ fn a_refusal_says_what_the_token_lacks_and_first_what_to_do_about_that() {
         at("'Grant admin consent'") < at("into `tenant_id`") && at("into `tenant_id`") < at("See docs/errors.md"),
         "{hint}"
     );
+}
+
+#[test]
+fn what_forbids_is_the_permission_only_where_the_token_lacks_it() {
+    const LACKS: &str = "lacks the permission";
+    const ADD: &str = "Add a permission";
+    for (api, holds, lacks) in [
+        (r#""api":"alerts""#, r#""roles":["Alert.Read.All"]"#, r#""roles":["Machine.Read.All"]"#),
+        (r#""api":"alerts""#, r#""scp":"Alert.Read""#, r#""scp":"Machine.Read""#),
+    ] {
+        for (permission, is_lacking) in [(holds, false), (lacks, true)] {
+            let mut rig = rig_with(api, &format!("{{{permission}}}"), |config| {
+                Machine::new(config, &Position::Resume(None)).unwrap()
+            });
+            let Err(Failure::Forbidden(fault)) = rig.poll(BUDGET, |_| (403, Vec::new(), String::new())) else {
+                panic!("it is forbidden")
+            };
+            let hint = fault.hint.unwrap();
+            assert_eq!(fault.message.contains(LACKS), is_lacking, "{}", fault.message);
+            assert_eq!(hint.contains(ADD), is_lacking, "{hint}");
+            assert!(!hint.contains("as an application permission"), "{hint}");
+        }
+    }
 }
