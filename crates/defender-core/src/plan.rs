@@ -95,6 +95,9 @@ impl Config {
         }
         if self.protocol.odata.is_some() {
             json.text("emit", self.emit.name());
+            if self.protocol.name != "graph" {
+                json.text("expand", self.expand.name());
+            }
             let Selection { severity, status, service_source } = &self.selection;
             let lists = [("severity", severity), ("status", status), ("service_source", service_source)];
             // Not every API has every filter.

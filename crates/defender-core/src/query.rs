@@ -104,7 +104,7 @@ fn push_odata(url: &mut Url, config: &Config, odata: &OData, query: &Query<'_>) 
     if odata.orders && !query.is_unordered {
         url.push("$orderby", stamp);
     }
-    if let Some(expand) = odata.expand.filter(|_| !query.is_plain) {
+    if let Some(expand) = config.expanded().filter(|_| !query.is_plain) {
         url.push("$expand", expand);
     }
     if let Some(limit) = query.limit {

@@ -1,7 +1,8 @@
 //! A configuration for tests that are about something else than configurations.
 
 use crate::config::{
-    Cloud, Config, Credential, CredentialKind, Emit, Endpoint, Filters, Format, Region, Selection, Start, TokenVersion,
+    Cloud, Config, Credential, CredentialKind, Emit, Endpoint, Expand, Filters, Format, Region, Selection, Start,
+    TokenVersion,
 };
 use crate::protocol::SIEM;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
@@ -29,6 +30,7 @@ pub(crate) fn config() -> Config {
         poll_interval: 300 * TICKS_PER_SECOND,
         limit: None,
         emit: Emit::EveryUpdate,
+        expand: Expand::On,
         selection: Selection::default(),
         filters: Filters::default(),
         request: None,

@@ -1,7 +1,7 @@
 //! Every member of the configuration, once: the reader obeys these tables, and the JSON Schema is printed from them.
 
 use super::duration::{DAY, MINUTE};
-use super::{Cloud, Emit, Format, Region, TokenVersion};
+use super::{Cloud, Emit, Expand, Format, Region, TokenVersion};
 use crate::tick::{TICKS_PER_SECOND, Ticks};
 
 /// One member of an object.
@@ -272,6 +272,15 @@ pub(super) static MEMBERS: &[Member] = &[
     )
     .default("every-update")
     .of(OF_UPDATES),
+    member(
+        "expand",
+        Kind::Choice(Expand::NAMES),
+        Need::Optional,
+        "Whether alerts come with their evidence, or incidents with their alerts: on; or off, where the service fails over \
+         them or they are not needed.",
+    )
+    .default("on")
+    .of(&["alerts", "incidents"]),
     member(
         "severity",
         Kind::Words,

@@ -97,6 +97,8 @@ pub struct Config {
     pub limit: Option<u32>,
     /// Which versions of a thing are events.
     pub emit: Emit,
+    /// Whether alerts come with their evidence, or incidents with their alerts.
+    pub expand: Expand,
     /// Which alerts or incidents are asked for.
     pub selection: Selection,
     /// Which devices' detections are asked for.
@@ -183,6 +185,16 @@ pub enum Emit {
     FirstSeen,
 }
 
+/// Whether what belongs to an alert or incident comes with it: `$expand`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Expand {
+    /// As far as the API can.
+    #[default]
+    On,
+    /// Nothing.
+    Off,
+}
+
 /// Which alerts or incidents are asked for, in the words of Microsoft Graph; empty lists ask for all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selection {
@@ -252,6 +264,7 @@ words!(Cloud { Commercial = "commercial", Gcc = "gcc", GccHigh = "gcc-high", Dod
 words!(Region { Us = "us", Eu = "eu", Uk = "uk", Au = "au", Swa = "swa", Ina = "ina", Aea = "aea" });
 words!(TokenVersion { V1 = "v1", V2 = "v2" });
 words!(Emit { EveryUpdate = "every-update", FirstSeen = "first-seen" });
+words!(Expand { On = "on", Off = "off" });
 words!(Format { Raw = "raw", Csv = "csv" });
 
 impl Config {
@@ -267,8 +280,8 @@ impl Config {
     }
 
     /// What `$expand` asks for.
-    pub(crate) fn expand(&self) -> Option<&'static str> {
-        self.protocol.odata.as_ref()?.expand
+    pub(crate) fn expanded(&self) -> Option<&'static str> {
+        self.protocol.odata.as_ref()?.expand.filter(|_| self.expand == Expand::On)
     }
 
     /// What makes two records the same.

@@ -6,7 +6,8 @@ use super::members::{APIS, ENDPOINTS, Kind, MEMBERS, Member, Need, OF_REFUSED_FL
 use super::problems::{Complaint, Problems, shown};
 use super::reader::{Reader, as_ago, as_time};
 use super::{
-    Cloud, Config, Credential, Emit, Endpoint, Filters, Format, Region, Selection, SingleRequest, Start, TokenVersion,
+    Cloud, Config, Credential, Emit, Endpoint, Expand, Filters, Format, Region, Selection, SingleRequest, Start,
+    TokenVersion,
 };
 use crate::contract::Diagnostic;
 use crate::json::Node;
@@ -54,6 +55,7 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
     let poll_interval = root.duration("poll_interval", problems);
     let limit = limit(&root, protocol, problems);
     let emit = root.choice("emit", problems).and_then(|at| Emit::ALL.get(at).copied());
+    let expand = root.choice("expand", problems).and_then(|at| Expand::ALL.get(at).copied());
     let selection = selection(&root, protocol, problems);
     let filters = Filters {
         machinegroups: root.texts("machinegroups", problems),
@@ -80,6 +82,7 @@ fn read(members: &[(String, Node)], problems: &mut Problems) -> Config {
         poll_interval: poll_interval.unwrap_or_default(),
         limit,
         emit: emit.unwrap_or_default(),
+        expand: expand.unwrap_or_default(),
         selection,
         filters,
         request,

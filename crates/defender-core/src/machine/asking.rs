@@ -103,11 +103,13 @@ impl Machine {
             Mode::Running { .. } if state.is_ended() => (None, NextPoll::Ended),
             Mode::Running { .. } => {
                 let wait = self.config.poll_interval.unsigned_abs().saturating_mul(100);
-                // One round a poll: after its end the host waits.
-                if self.poll.ended_round {
-                    return (None, NextPoll::After(wait));
+                let service_now = now.wall.minus(self.ahead);
+                // One round a poll: after its end the host waits, but for what came since a round that was begun long ago.
+                if let Some(end) = self.poll.ended_round {
+                    let is_long_ago = end < service_now.minus(self.config.settle).minus(self.config.poll_interval);
+                    return (None, if is_long_ago { NextPoll::Now } else { NextPoll::After(wait) });
                 }
-                let Some(round) = state.round(&self.config, now.wall.minus(self.ahead)) else {
+                let Some(round) = state.round(&self.config, service_now) else {
                     return (None, NextPoll::After(wait));
                 };
                 let limit = self.config.limit;

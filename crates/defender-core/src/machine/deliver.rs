@@ -6,6 +6,7 @@ use crate::checkpoint::{Round, State};
 use crate::config::Format;
 use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll, Payload};
 use crate::csv;
+use crate::progress::Answer;
 use crate::ring::Ring;
 use crate::row::{KeyedBy, Row, fingerprint};
 use crate::tick::{TICKS_PER_SECOND, Tick};
@@ -116,7 +117,8 @@ impl Machine {
     /// Tells which events came without what `$expand` asks for: in the batch that carries them, and of the slice as it was when
     /// they came, since a failure may have made it shorter by now, and another instance may close it.
     fn tell_unexpanded(&mut self) {
-        let (Some(Unexpanded { since, until, events }), Some(expand)) = (self.unexpanded.take(), self.config.expand())
+        let (Some(Unexpanded { since, until, events }), Some(expand)) =
+            (self.unexpanded.take(), self.config.expanded())
         else {
             return;
         };
@@ -185,7 +187,7 @@ impl Machine {
     /// What `$expand` would bring, where it is left out.
     fn left_out(&self) -> Option<&'static str> {
         let is_plain = self.state.as_ref().is_some_and(|state| state.plain);
-        self.config.expand().filter(|_| is_plain)
+        self.config.expanded().filter(|_| is_plain)
     }
 
     /// Takes a record that is too large, by the hash of its bytes.
@@ -194,7 +196,7 @@ impl Machine {
             return;
         }
         self.poll.counters.rows += 1;
-        if self.config.expand().is_some() && self.left_out().is_none() && !self.is_left_out(hash) {
+        if self.config.expanded().is_some() && self.left_out().is_none() && !self.is_left_out(hash) {
             // Without what is expanded it may be small enough: the slice is asked for again.
             self.too_large.push(hash);
             return;
@@ -208,8 +210,9 @@ impl Machine {
         self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint))
     }
 
-    /// Has the slice asked for again without `$expand` where a record is too large with it; false where none is.
-    pub(super) fn ask_without_expand(&mut self) -> bool {
+    /// Has the slice asked for again without `$expand` where a record is too large with it; false where none is, or that was
+    /// done.
+    pub(super) fn ask_without_expand(&mut self, answer: &Answer) -> bool {
         if self.too_large.is_empty() {
             return false;
         }
@@ -220,8 +223,13 @@ impl Machine {
             self.drop_follow_ups();
             return true;
         }
+        let whole = std::mem::take(&mut self.too_large);
+        // It may be in the part that was missing.
+        if answer.is_partial {
+            return false;
+        }
         // Now that it came, or a gap tells of it, the whole record is not looked at again.
-        for hash in std::mem::take(&mut self.too_large) {
+        for hash in whole {
             self.remember(fingerprint(&left_out_key(hash)), round.end.minus(1));
         }
         false

@@ -48,7 +48,7 @@ impl Machine {
             return self.give_up(ask, failure);
         }
         let was_frozen = self.drop_answer();
-        let expands = self.config.expand().is_some();
+        let expands = self.config.expanded().is_some();
         let Some(state) = &mut self.state else { return };
         let is_alone = state.failures > PATIENCE;
         state.failures = if is_alone { PATIENCE } else { state.failures + 1 };

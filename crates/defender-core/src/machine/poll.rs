@@ -1,7 +1,7 @@
 //! What one poll may use, has used and has gathered.
 
 use crate::contract::{Budget, Diagnostic, Event, Gap, Level};
-use crate::tick::Now;
+use crate::tick::{Now, Tick};
 
 /// One poll.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(super) struct Poll {
     pub(super) gaps: Vec<Gap>,
     pub(super) notices: Vec<Diagnostic>,
     pub(super) counters: Counters,
-    /// Whether the round came to its end in this poll.
-    pub(super) ended_round: bool,
+    /// Where the round ended that came to its end in this poll.
+    pub(super) ended_round: Option<Tick>,
 }
 
 /// What the guest alone can count, since the last batch.
@@ -39,7 +39,7 @@ impl Default for Poll {
             gaps: Vec::new(),
             notices: Vec::new(),
             counters: Counters::default(),
-            ended_round: false,
+            ended_round: None,
         }
     }
 }
@@ -51,7 +51,7 @@ impl Poll {
         self.started = now.monotonic;
         self.requests = 0;
         self.bytes = 0;
-        self.ended_round = false;
+        self.ended_round = None;
     }
 
     /// A budget with which more can be read at a time.

@@ -216,6 +216,15 @@ fn members_of_one_api_are_refused_with_another() {
         }
     }
     refused("graph", &[("format", "\"csv\"")], "/format", &["detections", "`graph`"]);
+    refused(
+        "graph",
+        &[("expand", "\"off\"")],
+        "/expand",
+        &["no meaning with `api` = `graph`", "`alerts`", "`incidents`"],
+    );
+    refused("alerts", &[("expand", "false")], "/expand", &["a string"]);
+    assert_eq!(of("alerts", &[]).expanded(), Some("evidence"));
+    assert_eq!(of("alerts", &[("expand", "\"off\"")]).expanded(), None);
     assert_eq!(of("graph", &[("emit", "\"first-seen\"")]).emit, Emit::FirstSeen);
     refused("graph", &[("emit", "\"first\"")], "/emit", &["`every-update`, `first-seen`"]);
 }
@@ -225,7 +234,7 @@ fn what_is_in_force_means_the_same_as_what_was_written() {
     for (api, changes) in [
         ("graph", &[("severity", "\"high\""), ("status", "[\"new\", \"resolved\"]"), ("emit", "\"first-seen\"")][..]),
         ("graph", &[("service_source", "\"dataLossPrevention\""), ("limit", "7")]),
-        ("alerts", &[("region", "\"aea\""), ("severity", "[\"low\"]")]),
+        ("alerts", &[("region", "\"aea\""), ("severity", "[\"low\"]"), ("expand", "\"off\"")]),
         ("incidents", &[("status", "\"awaitingAction\""), ("cloud", "\"dod\"")]),
         ("incidents", &[("endpoints", r#"{"api": "api.security.microsoft.com"}"#), ("status", "\"redirected\"")]),
     ] {

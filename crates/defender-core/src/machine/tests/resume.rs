@@ -4,6 +4,30 @@ use super::super::loses_its_answer;
 use super::*;
 
 #[test]
+fn a_round_that_was_begun_long_ago_is_followed_by_one_up_to_now() {
+    let rows = ["2026-01-01T11:30:00Z", "2026-01-01T14:30:00Z"];
+    let answered = |url: &str| {
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let asked = bound("sinceTimeUtc=")..=bound("untilTimeUtc=");
+        let shown = rows.iter().filter(|at| asked.contains(&Tick::parse(at).unwrap()));
+        ok(format!("[{}]", shown.map(|at| row(at, at)).collect::<Vec<_>>().join(",")))
+    };
+    let mut rig = Rig::new(r#","start":"2026-01-01T10:00:00Z""#, &Position::Resume(None));
+    // Two requests: for the token, and for the first of two slices.
+    let first = rig.poll(Budget { max_requests: 2, ..BUDGET }, answered).unwrap();
+    assert_eq!(first.next, NextPoll::Now);
+    for (hours, batches) in [(0, vec![(1, false)]), (3, vec![(1, true), (1, false)])] {
+        let position = Position::Resume(Some(first.checkpoint.clone()));
+        rig.machine = Machine::new(rig.machine.config.clone(), &position).unwrap();
+        rig.advance(hours * 3600);
+        for (events, goes_on) in batches {
+            let batch = rig.poll(BUDGET, answered).unwrap();
+            assert_eq!((batch.events.len(), batch.next == NextPoll::Now), (events, goes_on), "after {hours} hours");
+        }
+    }
+}
+
+#[test]
 fn a_range_has_a_length_and_no_request() {
     let rig = Rig::new("", &Position::Resume(None));
     let single = Rig::new(r#","request":{"ago":"PT1H"}"#, &Position::Resume(None)).machine.config;

@@ -47,6 +47,12 @@ fn each_api_is_asked_in_its_own_words() {
         ),
         (
             "incidents",
+            r#","expand":"off","limit":7"#,
+            "https://graph.microsoft.com/v1.0/security/incidents?$filter=lastUpdateDateTime ge 2026-01-01T11:00:00.0000000Z \
+             and lastUpdateDateTime le 2026-01-01T11:59:00.0000000Z&$orderby=lastUpdateDateTime&$top=7",
+        ),
+        (
+            "incidents",
             r#","emit":"first-seen""#,
             "https://graph.microsoft.com/v1.0/security/incidents?$filter=createdDateTime ge 2026-01-01T11:00:00.0000000Z \
              and createdDateTime le 2026-01-01T11:59:00.0000000Z&$orderby=createdDateTime&$expand=alerts&$top=50",
@@ -641,6 +647,26 @@ fn a_record_that_is_too_large_with_what_is_expanded_comes_without_it() {
     assert_eq!(batch.gaps.iter().map(|gap| gap.cause.clone()).collect::<Vec<_>>(), [GapCause::Unreadable]);
     rig.advance(300);
     assert!(rig.poll(BUDGET, |url| answered(url, 500)).unwrap().gaps.is_empty());
+}
+
+#[test]
+fn a_record_that_was_missing_when_it_was_asked_for_without_what_is_expanded_comes_later() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let alerts = format!(r#"{{"alerts":["{}"],"#, "x".repeat(400));
+    let small = alert("7", "2026-01-01T11:30:00Z");
+    let large = small.replacen('{', &alerts, 1);
+    let answered = |url: &str, is_partial: bool| match (url.contains("$expand"), is_partial) {
+        (true, _) => answer(std::slice::from_ref(&large), None),
+        (false, false) => answer(std::slice::from_ref(&small), None),
+        // The part that is missing holds it.
+        (false, true) => (206, Vec::new(), answer(&[], None).2),
+    };
+    let first = rig.poll(BUDGET, |url| answered(url, true)).unwrap();
+    assert_eq!((keys(&first).len(), first.gaps.len()), (0, 1), "{:?}", first.gaps);
+    rig.advance(300);
+    let second = rig.poll(BUDGET, |url| answered(url, false)).unwrap();
+    assert_eq!(keys(&second), ["7@2026-01-01T11:30:00.0000000Z"]);
 }
 
 #[test]
