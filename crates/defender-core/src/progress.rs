@@ -11,11 +11,34 @@ mod tests;
 /// How often a slice fails before its neighbour is tried. One more in `failures` means that the neighbour was read.
 pub(crate) const PATIENCE: u32 = 3;
 
-/// The resolution that some services have, in ticks.
-pub(crate) const MILLISECOND: Ticks = TICKS_PER_SECOND / 1000;
-
 /// For how long a range is read again of which the service said that a part is missing, beyond the overlap.
 const PARTIAL_PATIENCE: Ticks = 24 * 3600 * TICKS_PER_SECOND;
+
+/// How finely ranges can be asked for, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolution {
+    /// Slices meet at whole multiples of it.
+    pub(crate) seams: Ticks,
+    /// No slice is made shorter than this.
+    pub(crate) least: Ticks,
+}
+
+impl Resolution {
+    const TICK: Self = Self { seams: 1, least: 1 };
+
+    /// A service of OData may cut bounds to milliseconds before it compares, and shows what lies at the end of a request. What
+    /// has a whole millisecond for a stamp would be read twice where the one before it were a slice of its own.
+    const MILLISECOND: Self = Self { seams: TICKS_PER_SECOND / 1000, least: 2 * TICKS_PER_SECOND / 1000 };
+
+    pub(crate) fn of(config: &Config) -> Self {
+        if config.protocol.updates_in_place() { Self::MILLISECOND } else { Self::TICK }
+    }
+
+    /// Where a slice that begins here ends at the earliest, unless a round does before.
+    fn least_from(self, at: Tick) -> Tick {
+        at.floor(self.seams).plus(self.least)
+    }
+}
 
 /// What closes a slice.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,39 +139,44 @@ impl State {
             let until = newest.max(self.cursor);
             let from = self.reread.min(self.cursor);
             if from < until {
-                self.begin_slice(from, until);
+                self.begin_slice(from, until, Resolution::of(config));
             }
         }
         self.round
     }
 
     /// Begins the slice at `at`. A short rest joins the last slice, so that a quiet poll is one request.
-    fn begin_slice(&mut self, at: Tick, until: Tick) {
+    fn begin_slice(&mut self, at: Tick, until: Tick, resolution: Resolution) {
         let rest = until.0 - at.0;
-        let end = if rest <= self.length.saturating_add(self.length / 2) { until } else { at.plus(self.length) };
+        let end = if rest <= self.length.saturating_add(self.length / 2) {
+            until
+        } else {
+            at.plus(self.length).floor(resolution.seams).max(resolution.least_from(at)).min(until)
+        };
         self.round = Some(Round { until, at, end });
     }
 
-    /// Goes on with the older half of the slice; false where it is one tick long.
-    pub fn halve(&mut self) -> bool {
-        self.cut_before(None)
+    /// Whether the slice is too short to be halved.
+    pub fn is_least(&self, resolution: Resolution) -> bool {
+        self.round.is_none_or(|round| round.end <= resolution.least_from(round.at))
+    }
+
+    /// Goes on with the older half of the slice; false where it is too short.
+    pub fn halve(&mut self, resolution: Resolution) -> bool {
+        self.cut_before(None, resolution)
     }
 
     /// The same after an answer that was cut, whose newest row has this stamp: where all of its rows lie in the older half,
-    /// that one would be cut again, and what lies before the newest row is asked for in its place. A service that reads bounds to
-    /// the millisecond shows what lies a little beyond them.
-    pub fn cut_before(&mut self, newest: Option<Tick>) -> bool {
-        let Some(round) = &mut self.round else { return false };
-        let half = (round.end.0 - round.at.0) / 2;
-        if half == 0 {
+    /// that one would be cut again, and what lies before the newest row is asked for in its place.
+    pub fn cut_before(&mut self, newest: Option<Tick>, resolution: Resolution) -> bool {
+        if self.is_least(resolution) {
             return false;
         }
+        let Some(round) = &mut self.round else { return false };
+        let half = (round.end.0 - round.at.0) / 2;
         let middle = round.at.plus(half);
-        let before = |newest: Tick| {
-            let apart = newest.minus(MILLISECOND);
-            if apart > round.at { apart } else { newest }
-        };
-        round.end = newest.map_or(middle, |newest| before(newest).clamp(round.at.plus(1), middle));
+        let end = newest.map_or(middle, |newest| middle.min(newest.minus(1)));
+        round.end = end.floor(resolution.seams).max(resolution.least_from(round.at));
         self.length = half;
         true
     }
@@ -156,8 +184,8 @@ impl State {
     /// The slice is left behind, since a gap covers it. A range that is given up again and again is given up in ever longer
     /// pieces, or it would never end.
     pub fn pass_over(&mut self, config: &Config) {
-        let Some(Round { end, .. }) = self.round else { return };
-        let grain = self.grain.saturating_mul(2).min(config.slice);
+        let Some(Round { at, end, .. }) = self.round else { return };
+        let grain = self.grain.max(end.0 - at.0).saturating_mul(2).min(config.slice);
         self.complete(config, &Answer { sent: end.plus(config.settle).plus(config.overlap), ..Answer::default() });
         self.grain = grain;
     }
@@ -196,7 +224,7 @@ impl State {
             self.failures = failures.min(PATIENCE - 1);
         }
         if end < until {
-            self.begin_slice(end, until);
+            self.begin_slice(end, until, Resolution::of(config));
         } else {
             self.round = None;
         }

@@ -71,6 +71,12 @@ impl Tick {
     pub fn minus(self, ticks: Ticks) -> Self {
         Self(self.0.saturating_sub(ticks).clamp(Self::MIN.0, Self::MAX.0))
     }
+
+    /// The last point in time up to it that is a multiple of so many ticks after 1970, kept at [`Tick::MIN`].
+    #[must_use]
+    pub fn floor(self, step: Ticks) -> Self {
+        self.minus(self.0.rem_euclid(step))
+    }
 }
 
 /// Prints as `2020-09-30T14:11:44.0779765Z`: seven digits and `Z`, always.

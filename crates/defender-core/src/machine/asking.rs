@@ -4,9 +4,9 @@ use crate::checkpoint::{Round, State};
 use crate::contract::{Failure, Fault, GapCause, NextPoll};
 use crate::failure::quota_failure;
 use crate::http::Request;
-use crate::progress::{MILLISECOND, PATIENCE};
+use crate::progress::{PATIENCE, Resolution};
 use crate::query::{Query, request_to, url_of};
-use crate::tick::{Now, TICKS_PER_SECOND, Tick};
+use crate::tick::{Now, TICKS_PER_SECOND, Tick, Ticks};
 use crate::token::token_request;
 
 use super::{Ask, Machine, Mode, Output, Phase, Purpose};
@@ -14,7 +14,8 @@ use super::{Ask, Machine, Mode, Output, Phase, Purpose};
 /// How long a neighbour of a failing slice is.
 const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 
-/// How many ticks lie between a slice and its nearest neighbour: their requests, each at most a tick wider, share none.
+/// How many of the ticks or milliseconds that bounds tell apart lie between a slice and its nearest neighbour: their requests,
+/// each at most one of them wider on each side, share none.
 const APART: i64 = 3;
 
 /// How far the smallest call of a probe looks back.
@@ -114,7 +115,7 @@ impl Machine {
                 };
                 let limit = self.config.limit;
                 if state.failures == PATIENCE {
-                    return (Some(neighbour(round, state.turns, limit)), NextPoll::Now);
+                    return (Some(neighbour(round, state.turns, limit, Resolution::of(&self.config))), NextPoll::Now);
                 }
                 (Some(Ask { purpose: Purpose::Slice, since: round.at, until: round.end, limit }), NextPoll::Now)
             }
@@ -168,14 +169,14 @@ impl Machine {
     }
 
     /// How many ticks a request begins before its slice, and how many it ends after it. Whether the bounds of the SIEM API are
-    /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed. Where a
-    /// service cuts them to milliseconds, the end of one slice has to be the beginning of the next; shorter slices stand alone.
-    fn margins(&self, ask: &Ask) -> (i64, i64) {
-        match ask.until.0 - ask.since.0 {
-            _ if !self.config.protocol.updates_in_place() => (1, 1),
-            ..=MILLISECOND => (0, -1),
-            _ => (0, 0),
+    /// open or closed is not documented: a tick more on each side makes both cover the slice. Those of OData are closed. Since a
+    /// service may cut them to milliseconds, they are whole ones.
+    pub(super) fn margins(&self, ask: &Ask) -> (Ticks, Ticks) {
+        if !self.config.protocol.updates_in_place() {
+            return (1, 1);
         }
+        let Resolution { seams, .. } = Resolution::of(&self.config);
+        (ask.since.0.rem_euclid(seams), (-ask.until.0).rem_euclid(seams))
     }
 
     /// The answer of a single request was lost with the instance that read it.
@@ -194,9 +195,9 @@ impl Machine {
 
 /// A short range at some distance from the slice. Each turn goes farther away, after the slice and before it by turns,
 /// since what makes the slice fail may reach beyond it.
-pub(super) fn neighbour(round: Round, turns: u32, limit: Option<u32>) -> Ask {
+pub(super) fn neighbour(round: Round, turns: u32, limit: Option<u32>, resolution: Resolution) -> Ask {
     let Round { until, at, end } = round;
-    let distance = if turns < 2 { APART } else { NEIGHBOUR.saturating_mul(1 << turns.min(24)) };
+    let distance = if turns < 2 { APART * resolution.seams } else { NEIGHBOUR.saturating_mul(1 << turns.min(24)) };
     let (before, after) = (at.minus(distance), end.plus(distance));
     let (since, until) = if turns.is_multiple_of(2) && after < until {
         (after, after.plus(NEIGHBOUR).min(until))

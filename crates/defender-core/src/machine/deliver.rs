@@ -6,7 +6,7 @@ use crate::checkpoint::{Round, State};
 use crate::config::Format;
 use crate::contract::{Batch, Event, Failure, Gap, GapCause, Level, NextPoll, Payload};
 use crate::csv;
-use crate::progress::Answer;
+use crate::progress::{Answer, Resolution};
 use crate::ring::Ring;
 use crate::row::{KeyedBy, Row, fingerprint};
 use crate::tick::{TICKS_PER_SECOND, Tick};
@@ -31,6 +31,8 @@ pub(super) enum Taken {
 /// Events of one slice that lack what `$expand` asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unexpanded {
+    /// Where the slice begins.
+    slice: Tick,
     since: Tick,
     until: Tick,
     events: u32,
@@ -53,9 +55,12 @@ impl Machine {
         if is_shared && !lies_inside && row.visible.is_some_and(|at| since.minus(1) <= at && at <= until.plus(1)) {
             return Taken::Done { is_new: false };
         }
-        // An answer holds the tick behind its slice, which behind the end of a closed range nobody asked for.
-        let bound = self.state.as_ref().and_then(|state| state.bound).filter(|_| is_bounded && !is_shared);
-        if bound.is_some_and(|bound| row.visible.is_some_and(|at| at >= bound)) {
+        // An answer holds what lies beside its slice, which before the start and behind the end of a closed range nobody asked for.
+        let asked_for =
+            self.state.as_ref().filter(|_| is_bounded && !is_shared).map(|state| (state.start, state.bound));
+        if let (Some((start, bound)), Some(at)) = (asked_for, row.visible)
+            && (at < start || bound.is_some_and(|bound| at >= bound))
+        {
             return Taken::Done { is_new: false };
         }
         let at = row.visible.filter(|_| lies_inside || !is_bounded).unwrap_or(until);
@@ -97,19 +102,20 @@ impl Machine {
     /// Puts an event into the batch, and its key into the ring.
     pub(super) fn deliver(&mut self, held: Held) {
         if held.event.attributes.iter().any(|(name, _)| name == "without") {
-            self.note_unexpanded(held.at);
+            self.note_unexpanded(held.event.visible.unwrap_or(held.at));
         }
         self.remember(held.fingerprint, held.at);
         self.poll.push(held.event);
     }
 
-    /// One more event without what `$expand` asks for, which counts at this tick: it may be the one behind the slice.
+    /// One more event without what `$expand` asks for, which counts at this tick: it may lie beside the slice.
     fn note_unexpanded(&mut self, at: Tick) {
         let Some(Round { at: since, end, .. }) = self.slice() else { return };
-        if self.unexpanded.is_some_and(|before| before.since != since) {
+        if self.unexpanded.is_some_and(|before| before.slice != since) {
             self.tell_unexpanded();
         }
-        let unexpanded = self.unexpanded.get_or_insert(Unexpanded { since, until: end, events: 0 });
+        let unexpanded = self.unexpanded.get_or_insert(Unexpanded { slice: since, since, until: end, events: 0 });
+        unexpanded.since = unexpanded.since.min(at);
         unexpanded.until = unexpanded.until.max(end).max(at.plus(1));
         unexpanded.events += 1;
     }
@@ -117,7 +123,7 @@ impl Machine {
     /// Tells which events came without what `$expand` asks for: in the batch that carries them, and of the slice as it was when
     /// they came, since a failure may have made it shorter by now, and another instance may close it.
     fn tell_unexpanded(&mut self) {
-        let (Some(Unexpanded { since, until, events }), Some(expand)) =
+        let (Some(Unexpanded { since, until, events, .. }), Some(expand)) =
             (self.unexpanded.take(), self.config.expanded())
         else {
             return;
@@ -244,12 +250,13 @@ impl Machine {
             return;
         }
         self.remember(fingerprint, ask.until);
+        let (before, behind) = self.margins(ask);
         self.poll.gaps.push(Gap {
             key,
             kind: self.config.protocol.kind,
-            // Its stamp is not known: it may be one of the ticks on each side, which the neighbours' requests repeat.
-            since: ask.since.minus(1),
-            until: ask.until.plus(2),
+            // Its stamp is not known: it may be one of those on each side, which the neighbours' requests repeat.
+            since: ask.since.minus(before),
+            until: ask.until.plus(behind + 1),
             cause: GapCause::Unreadable,
             subject: None,
             detail: format!("one record of this range is larger than {} bytes", self.limits.event_bytes),
@@ -326,8 +333,8 @@ impl Machine {
             return;
         }
         state.frozen = false;
-        if !state.halve() {
-            // One tick, which no half of is left: the keys of the minutes after it make room for its own, and their rows may
+        if !state.halve(Resolution::of(&self.config)) {
+            // It is too short for that: the keys of the minutes after it make room for its own, and their rows may
             // come again. Without that a fresh instance would deliver the same rows at every poll.
             if let Some(round) = state.round {
                 state.ring.forget_from(round.end.plus(60 * TICKS_PER_SECOND));
@@ -384,7 +391,7 @@ impl Machine {
             return false;
         }
         let was_frozen = self.drop_answer();
-        was_frozen || self.state.as_mut().is_some_and(State::halve)
+        was_frozen || self.halve()
     }
 
     /// Gives up the answer that is being read, and says whether the checkpoint was frozen: then reading goes on from

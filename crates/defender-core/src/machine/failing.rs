@@ -3,7 +3,7 @@
 use crate::contract::{Delay, Diagnostic, Failure, Fault, GapCause, Level, NextPoll};
 use crate::failure::transport_failure;
 use crate::http::{TransportFailure, TransportFailureKind};
-use crate::progress::PATIENCE;
+use crate::progress::{PATIENCE, Resolution};
 use crate::tick::{Now, Tick};
 
 use super::{Ask, Embargo, Machine, Mode, Output, Purpose, pages};
@@ -65,7 +65,7 @@ impl Machine {
         let is_grain = is_alone && state.round.is_some_and(|round| round.end.0 - round.at.0 <= state.grain);
         // What is asked for plain stays as long as it is: halved as well, the rest of a round would be halved down to a tick.
         let may_halve = !gets_plain && (is_alone || state.failures < PATIENCE);
-        let is_halved = was_frozen || (may_halve && !is_grain && state.halve());
+        let is_halved = was_frozen || (may_halve && !is_grain && state.halve(Resolution::of(&self.config)));
         if is_alone && !is_halved && expands && !state.plain {
             state.plain = true;
         } else if is_alone && !is_halved {
@@ -114,10 +114,8 @@ impl Machine {
 
     /// Tells a failure of an answer in pages.
     pub(super) fn give_up_pages(&mut self, failure: Failure) {
-        if !self.drop_answer()
-            && let Some(state) = &mut self.state
-        {
-            state.halve();
+        if !self.drop_answer() {
+            self.halve();
         }
         self.failing = Some(failure);
     }

@@ -22,7 +22,7 @@ use crate::checkpoint::{HEADER_BYTES, MAX_CHECKPOINT_BYTES, Round, State, is_sam
 use crate::config::{Config, SingleRequest, Start};
 use crate::contract::{Batch, Budget, Event, Failure, Level, Position};
 use crate::http::{Request, ResponseHead, TransportFailure};
-use crate::progress::Answer;
+use crate::progress::{Answer, Resolution};
 use crate::tick::{Now, Tick};
 use crate::token::TokenCache;
 
@@ -386,6 +386,11 @@ impl Machine {
     /// The present slice, where a round is under way.
     fn slice(&self) -> Option<Round> {
         self.state.as_ref()?.round
+    }
+
+    /// Goes on with the older half of the present slice; false where it is too short.
+    fn halve(&mut self) -> bool {
+        self.state.as_mut().is_some_and(|state| state.halve(Resolution::of(&self.config)))
     }
 
     /// What an answer made necessary is not asked for any more.

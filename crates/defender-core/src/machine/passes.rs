@@ -5,6 +5,7 @@
 //! the later one would lack it.
 
 use crate::contract::GapCause;
+use crate::progress::Resolution;
 use crate::protocol::Paging;
 
 use super::reading::{Reading, Seen};
@@ -51,10 +52,11 @@ impl Pass {
         self.by_skip = by_skip;
     }
 
-    /// Whether it ends with a page by `$skip` without rows, after one as full as the first: there may be more, which `$skip`
-    /// does not reach.
-    fn ends_in_doubt(&self, rows: u32) -> bool {
-        self.by_skip && rows == self.turned && self.first_and_last.is_some_and(|(first, last)| last >= first)
+    /// Whether it ends with a page by `$skip` without rows, after one as full as the first, which had as many as make a page full:
+    /// there may be more, which `$skip` does not reach.
+    fn ends_in_doubt(&self, rows: u32, full: Option<u32>) -> bool {
+        let is_full = |(first, last)| last >= first && full.is_some_and(|full| first >= full);
+        self.by_skip && rows == self.turned && self.first_and_last.is_some_and(is_full)
     }
 }
 
@@ -73,12 +75,11 @@ impl Machine {
     /// Where the rows after a page are that names no link; none where there are no more, or links led here.
     pub(super) fn skip(&self, page: &Reading) -> Option<String> {
         let on_page = page.seen.rows - page.seen.pass.turned;
-        let page_size = self.state.as_ref().and_then(|state| state.page(&self.config));
         let first = page.seen.pass.first_and_last.map(|(first, _)| first);
         let goes_on = match self.config.protocol.odata.as_ref()?.paging {
             Paging::Links => {
-                let is_full = first.or(page_size).is_some_and(|full| on_page >= full);
-                is_full && (first.is_none() || page.seen.pass.by_skip)
+                let full = first.unwrap_or_else(|| self.page_size().unwrap_or(u32::MAX).min(self.suspicious_rows()));
+                on_page >= full && (first.is_none() || page.seen.pass.by_skip)
             }
             // A service may cut its pages shorter than they were asked for.
             Paging::Skip => true,
@@ -90,10 +91,9 @@ impl Machine {
     pub(super) fn end_pass(&mut self, reading: &Reading) {
         let Reading { ask, seen, .. } = reading;
         let Seen { rows, pass, .. } = seen;
-        let is_tick = ask.until.0 - ask.since.0 <= 1;
         // Pages of a longer range are not turned where they hold more than the first one: it is halved.
         let first = pass.first_and_last.map_or(*rows, |(first, _)| first);
-        if !is_tick && (*rows > first || ask.limit.is_some_and(|limit| *rows >= limit)) {
+        if !self.is_least() && (*rows > first || self.page_size().is_some_and(|full| *rows >= full)) {
             if first >= LEAST_CAP
                 && let Some(state) = &mut self.state
             {
@@ -106,11 +106,15 @@ impl Machine {
         let is_repeated = keys.windows(2).any(|pair| pair[0] == pair[1]);
         let is_whole = !is_repeated && self.passes.before.as_ref() == Some(&keys);
         if pass.first_and_last.is_none() || is_whole {
-            if pass.ends_in_doubt(*rows) {
+            if pass.ends_in_doubt(*rows, self.page_size()) {
                 let why = format!(
-                    "the service shows nothing after {rows} rows, all of which have one stamp, so some may be missing"
+                    "the service shows nothing after {rows} rows, which lie too close together to be asked for apart, so some may \
+                     be missing"
                 );
                 return self.give_up_range(&why);
+            }
+            if let Some(state) = self.state.as_mut().filter(|_| *rows == first) {
+                state.whole = state.whole.max(first);
             }
             return self.close_slice(&seen.answer());
         }
@@ -120,11 +124,16 @@ impl Machine {
             return;
         }
         self.drop_follow_ups();
-        if !self.state.as_mut().is_some_and(|state| state.halve()) {
+        if !self.halve() {
             self.give_up_range(
-                "its pages show other rows each time that they are read, and all of them have one stamp",
+                "its pages show other rows each time that they are read, and lie too close together to be asked for apart",
             );
         }
+    }
+
+    /// How many rows make a page full, where that is known.
+    fn page_size(&self) -> Option<u32> {
+        self.state.as_ref()?.page(&self.config)
     }
 
     /// Whether the page that was asked for is one by `$skip`.
@@ -132,12 +141,22 @@ impl Machine {
         self.pages.as_deref().is_some_and(|pages| pages.seen.pass.by_skip)
     }
 
-    /// A tick is given up whose further rows the service refuses. How far it goes is learned anew each time: it may come to
-    /// allow more.
-    pub(super) fn give_up_pages_of_tick(&mut self) {
+    /// The service refuses the further rows of a slice: it is halved, and given up where it is too short for that. How far
+    /// `$skip` goes is learned anew each time: the service may come to allow more.
+    pub(super) fn give_up_skipping(&mut self, ask: &Ask) {
         let Some(pages) = self.pages.take() else { return };
         let rows = pages.seen.rows;
-        self.give_up_range(&format!("the service refuses to go on after {rows} rows, and all of them have one stamp"));
+        if !self.is_least() {
+            return self.split(ask, rows, None);
+        }
+        self.give_up_range(&format!(
+            "the service refuses to go on after {rows} rows, which lie too close together to be asked for apart"
+        ));
+    }
+
+    /// Whether the present slice is too short to be halved.
+    fn is_least(&self) -> bool {
+        self.state.as_ref().is_none_or(|state| state.is_least(Resolution::of(&self.config)))
     }
 
     fn give_up_range(&mut self, why: &str) {

@@ -6,7 +6,7 @@ use crate::config::{Config, Emit};
 use crate::contract::{Failure, GapCause, Level, NextPoll};
 use crate::failure::{PageFault, no_answer, page_failure, quote, refusal};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
-use crate::progress::{Answer, PATIENCE};
+use crate::progress::{Answer, PATIENCE, Resolution};
 use crate::row::fingerprint;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::{Claims, read_token};
@@ -307,7 +307,7 @@ impl Machine {
         if head.status == 400 && self.is_skipping() {
             // A single refusal may be a mishap.
             if std::mem::replace(&mut self.refused_skip, true) {
-                self.give_up_pages_of_tick();
+                self.give_up_skipping(ask);
             }
             return;
         }
@@ -382,14 +382,18 @@ impl Machine {
             Purpose::Slice if self.has_more(reading) => {
                 self.read_in_passes(ask);
             }
-            Purpose::Slice if self.is_suspicious(ask, *rows) => self.check_for_a_cut(reading),
+            Purpose::Slice if self.is_suspicious(ask, *rows) => {
+                if !self.read_in_passes(ask) {
+                    self.check_for_a_cut(reading);
+                }
+            }
             Purpose::Slice => self.close_slice(&reading.seen.answer()),
             Purpose::Pass => self.end_pass(reading),
             Purpose::Check => {
                 self.follow_ups.pop_front();
                 let Some(suspected) = self.suspect.as_ref().map(|suspect| suspect.answer.rows) else { return };
                 // As many rows as the suspected answer had may be cut as well, by rows of the tick that it begins at.
-                if *shows_more || *rows >= suspected || self.has_more(reading) {
+                if *shows_more || *rows >= suspected {
                     self.split(ask, suspected, None);
                 } else if self.follow_ups.is_empty() {
                     self.is_whole();
@@ -423,10 +427,15 @@ impl Machine {
 
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
         let whole = self.state.as_ref().map_or(0, |state| state.whole);
+        // Of one tick no end can be asked for alone.
+        let can_be_checked = self.config.protocol.updates_in_place() || ask.until.0 - ask.since.0 > 1;
+        rows >= self.suspicious_rows() && rows >= whole && can_be_checked
+    }
+
+    /// From how many rows on an answer may have been cut without a word.
+    pub(super) fn suspicious_rows(&self) -> u32 {
         let odata = self.config.protocol.odata.as_ref();
-        let suspicious =
-            odata.map_or(self.limits.suspicious_rows, |odata| odata.suspicious.min(self.limits.suspicious_rows));
-        rows >= suspicious && rows >= whole && ask.until.0 - ask.since.0 > 1
+        odata.map_or(self.limits.suspicious_rows, |odata| odata.suspicious.min(self.limits.suspicious_rows))
     }
 
     /// Asks for what lies up to the least and from the greatest stamp of an answer on. Something more there means that the
@@ -496,7 +505,7 @@ impl Machine {
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
         let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.updates_in_place());
-        if state.cut_before(newest) {
+        if state.cut_before(newest, Resolution::of(&self.config)) {
             self.too_large.clear();
             return;
         }

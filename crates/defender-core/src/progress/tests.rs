@@ -6,6 +6,7 @@ use crate::test_config::config;
 use crate::tick::TICKS_PER_SECOND;
 
 const HOUR: Ticks = 3600 * TICKS_PER_SECOND;
+const MILLISECOND: Ticks = TICKS_PER_SECOND / 1000;
 
 /// A day into a round of slices of an hour.
 fn state(config: &Config) -> State {
@@ -135,24 +136,65 @@ fn a_slice_that_was_cut_goes_on_with_what_lies_before_its_newest_row_where_that_
     let fresh = state(&config);
     let Round { until, at, end } = fresh.round.unwrap();
     let middle = at.plus(HOUR / 2);
-    for (newest, expected) in [
-        (None, middle),
-        (Some(middle.plus(MILLISECOND)), middle),
-        (Some(middle.plus(MILLISECOND).minus(1)), middle.minus(1)),
-        (Some(at.plus(MILLISECOND + 1)), at.plus(1)),
-        // So near to the beginning there is nothing a millisecond before it.
-        (Some(at.plus(MILLISECOND)), at.plus(MILLISECOND)),
-        (Some(at.plus(1)), at.plus(1)),
-        (Some(at), at.plus(1)),
-        (Some(end), middle),
-    ] {
-        let mut state = fresh.clone();
-        assert!(state.cut_before(newest));
-        assert_eq!((state.round, state.length), (Some(Round { until, at, end: expected }), HOUR / 2), "{newest:?}");
+    for resolution in [Resolution::TICK, Resolution::MILLISECOND] {
+        let seams = resolution.seams;
+        for (newest, expected) in [
+            (None, middle),
+            (Some(end), middle),
+            (Some(middle.plus(1)), middle),
+            (Some(middle), middle.minus(seams)),
+            (Some(at.plus(4 * seams + 1)), at.plus(4 * seams)),
+            // What lies at the end of a request is shown as well.
+            (Some(at.plus(4 * seams)), at.plus(3 * seams)),
+            (Some(at.plus(1)), at.plus(resolution.least)),
+            (Some(at), at.plus(resolution.least)),
+        ] {
+            let mut state = fresh.clone();
+            assert!(state.cut_before(newest, resolution));
+            let round = Some(Round { until, at, end: expected });
+            assert_eq!((state.round, state.length), (round, HOUR / 2), "{newest:?} {resolution:?}");
+        }
     }
-    let mut tick = State { round: Some(Round { until, at, end: at.plus(1) }), ..fresh };
-    assert!(!tick.cut_before(None) && !tick.cut_before(Some(at)));
-    assert_eq!(tick.round, Some(Round { until, at, end: at.plus(1) }));
+}
+
+#[test]
+fn a_slice_is_halved_down_to_what_bounds_tell_apart() {
+    let fresh = state(&config());
+    let Round { until, at, .. } = fresh.round.unwrap();
+    let (tick, millisecond) = (Resolution::TICK, Resolution::MILLISECOND);
+    for (begins, ends, resolution, half) in [
+        (0, 1, tick, None),
+        (0, 2, tick, Some(1)),
+        (0, 2 * MILLISECOND, millisecond, None),
+        (0, 2 * MILLISECOND + 1, millisecond, Some(2 * MILLISECOND)),
+        (0, 6 * MILLISECOND, millisecond, Some(3 * MILLISECOND)),
+        (3, 2 * MILLISECOND, millisecond, None),
+        (MILLISECOND - 1, 2 * MILLISECOND, millisecond, None),
+        (MILLISECOND - 1, 2 * MILLISECOND + 1, millisecond, Some(2 * MILLISECOND)),
+        (MILLISECOND / 2, 7 * MILLISECOND, millisecond, Some(3 * MILLISECOND)),
+    ] {
+        let round = Round { until, at: at.plus(begins), end: at.plus(ends) };
+        let mut state = State { round: Some(round), ..fresh.clone() };
+        assert_eq!((state.is_least(resolution), state.halve(resolution)), (half.is_none(), half.is_some()), "{ends}");
+        assert_eq!(state.round, Some(Round { end: half.map_or(round.end, |half| at.plus(half)), ..round }), "{ends}");
+    }
+}
+
+#[test]
+fn slices_meet_where_bounds_tell_them_apart_and_never_end_behind_the_round() {
+    let config = Config { protocol: &GRAPH_ALERTS, ..config() };
+    let fresh = state(&config);
+    let at = fresh.round.unwrap().at;
+    for (until, length, expected) in [
+        (HOUR, 7 * MILLISECOND + 3, 7 * MILLISECOND),
+        (HOUR, 3, 2 * MILLISECOND),
+        (MILLISECOND - 1, 3, MILLISECOND - 1),
+        (HOUR - 5, HOUR, HOUR - 5),
+    ] {
+        let mut state = State { length, ..fresh.clone() };
+        state.begin_slice(at, at.plus(until), Resolution::of(&config));
+        assert_eq!(state.round.map(|round| round.end.0 - at.0), Some(expected), "{until} {length}");
+    }
 }
 
 #[test]

@@ -216,6 +216,15 @@ fn pages_cut_shorter_than_asked_for_are_found_out() {
     }
 }
 
+/// The whole milliseconds before and behind a stamp that is one.
+fn before(at: &str) -> Tick {
+    Tick::parse(at).unwrap().minus(TICKS_PER_SECOND / 1000)
+}
+
+fn behind(at: &str) -> Tick {
+    Tick::parse(at).unwrap().plus(TICKS_PER_SECOND / 1000)
+}
+
 #[test]
 fn a_tick_whose_pages_never_come_alike_is_a_gap() {
     let ids = ["a", "b", "c", "d", "e", "f", "g"];
@@ -231,9 +240,9 @@ fn a_tick_whose_pages_never_come_alike_is_a_gap() {
                 asked += 1;
                 let url = read(url);
                 first_pages += usize::from(url.contains(
-                    "ge 2026-01-01T11:30:00.0000000Z and lastUpdateDateTime le 2026-01-01T11:30:00.0000000Z",
+                    "ge 2026-01-01T11:29:59.9990000Z and lastUpdateDateTime le 2026-01-01T11:30:00.0010000Z",
                 ));
-                let is_shown = !url.contains("le 2026-01-01T11:2") && !url.contains("ge 2026-01-01T11:30:00.0000001");
+                let is_shown = !url.contains("le 2026-01-01T11:2") && !url.contains("ge 2026-01-01T11:30:00.0010000");
                 let skip: usize = url.split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
                 let shift = if repeats { usize::from(skip > 0) } else { asked };
                 let place = |n: usize| if repeats { (n - shift) % 7 } else { (n * 3 + shift) % 7 };
@@ -251,11 +260,26 @@ fn a_tick_whose_pages_never_come_alike_is_a_gap() {
             rig.advance(60);
         }
         let [gap] = &gaps[..] else { panic!("{gaps:?}") };
-        assert_eq!((&gap.cause, gap.until), (&GapCause::Truncated, gap.since.plus(1)), "{gap:?}");
+        assert_eq!((&gap.cause, gap.since, gap.until), (&GapCause::Truncated, before(at), behind(at)), "{gap:?}");
         assert!(gap.detail.contains("other rows each time"), "{}", gap.detail);
         assert_eq!(first_pages, 6, "the slice, and five passes");
     }
 }
+
+/// A service of alerts with these ids and stamps, which cuts bounds to so many characters of a stamp, and pages to so many rows
+/// without a word.
+fn cutting(rows: &[(&str, &str)], url: &str, bounds: usize, page: usize) -> Answer {
+    let url = read(url);
+    let bound = |operator: &str| Tick::parse(&url.split(operator).nth(1).unwrap()[..bounds]).unwrap();
+    let (since, until) = (bound(" ge "), bound(" le "));
+    let skip = url.split("$skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
+    let shown = rows.iter().filter(|(_, at)| (since..=until).contains(&Tick::parse(at).unwrap()));
+    answer(&shown.skip(skip).take(page).map(|(id, at)| alert(id, at)).collect::<Vec<_>>(), None)
+}
+
+/// How long a stamp is, and how long one to the millisecond.
+const TICKS: usize = 28;
+const MILLISECONDS: usize = 23;
 
 #[test]
 fn a_tick_is_whole_when_two_passes_saw_the_same_rows_once_each_in_whatever_order() {
@@ -407,19 +431,122 @@ fn a_service_that_reads_bounds_to_the_millisecond_hides_no_row_at_a_seam() {
     for at in ["2026-01-01T11:29:59.9995Z", "2026-01-01T11:30:00.0000Z", "2026-01-01T11:30:00.0004567Z"] {
         let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT20M""#;
         let mut rig = Rig::of("graph", members, &Position::Resume(None));
-        let row = alert("a", at);
-        let cut = |text: &str| Tick::parse(&format!("{}Z", &text[..23])).unwrap();
-        let stamp = Tick::parse(at).unwrap();
-        let batch = rig
-            .poll(BUDGET, |url| {
-                let url = read(url);
-                let bound = |operator: &str| cut(url.split(operator).nth(1).unwrap());
-                let is_shown = bound(" ge ") <= stamp && stamp <= bound(" le ");
-                answer(if is_shown { std::slice::from_ref(&row) } else { &[] }, None)
-            })
-            .unwrap();
+        let batch = rig.poll(BUDGET, |url| cutting(&[("a", at)], url, MILLISECONDS, 100)).unwrap();
         assert_eq!(keys(&batch).len(), 1, "{at}: {:?}", rig.requests.iter().map(|url| read(url)).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn what_lies_within_a_millisecond_is_read_whole_where_bounds_tell_no_less_apart() {
+    let at = ["11:30:00.1230000Z", "11:30:00.1230001Z", "11:30:00.1234567Z", "11:30:00.1234567Z", "11:30:00.1239999Z"];
+    let at = at.map(|at| format!("2026-01-01T{at}"));
+    let rows: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip(at.iter().map(String::as_str)).collect();
+    for bounds in [TICKS, MILLISECONDS] {
+        let mut rig = Rig::of("graph", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+        let batch = rig.poll(BUDGET, |url| cutting(&rows, url, bounds, 2)).unwrap();
+        let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
+        seen.sort_unstable();
+        assert_eq!((seen, batch.gaps), (vec!["a", "b", "c", "d", "e"], Vec::new()), "{bounds}");
+        let off = |url: &&String| read(url).matches("0000Z").count() < 2;
+        assert_eq!(rig.requests.iter().find(off), None, "bounds are whole milliseconds");
+        assert!(rig.requests.len() < 20, "{} requests", rig.requests.len());
+    }
+}
+
+#[test]
+fn nothing_beside_a_range_is_delivered_and_nothing_of_it_is_hidden_where_bounds_are_cut() {
+    let (since, until) = ("2026-01-01T11:00:00.0005Z", "2026-01-01T11:10:00.0005Z");
+    let rows = [
+        ("before", "2026-01-01T11:00:00.0004999Z"),
+        ("first", since),
+        ("last", "2026-01-01T11:10:00.0004999Z"),
+        ("behind", until),
+    ];
+    for bounds in [TICKS, MILLISECONDS] {
+        let range = Position::Range(Tick::parse(since).unwrap(), Tick::parse(until).unwrap());
+        let mut rig = Rig::of("graph", "", &range);
+        let batch = rig.poll(BUDGET, |url| cutting(&rows, url, bounds, 100)).unwrap();
+        let seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
+        assert_eq!(seen, ["first", "last"], "{bounds}");
+    }
+}
+
+#[test]
+fn what_lies_beside_a_slice_is_in_the_range_of_the_gap_that_tells_of_it() {
+    let at = "2026-01-01T11:10:00.0005Z";
+    // What is too large is told with all that was asked for, and what came without its alerts with its own stamp.
+    for (large, cause) in [(2000, GapCause::Unreadable), (400, GapCause::Partial)] {
+        let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+        rig.machine.limits.event_bytes = 300;
+        // The round ends in the midst of the millisecond.
+        let state = State::begin(&rig.machine.config, None, rig.now.wall);
+        let end = Tick::parse("2026-01-01T11:10:00.0003Z").unwrap();
+        let round = Some(Round { until: end, at: state.start, end });
+        rig.machine.resume(&State { round, ..state }.to_text()).unwrap();
+        let row = alert("7", at);
+        let padding = |size: usize| row.replacen('{', &format!(r#"{{"alerts":["{}"],"#, "x".repeat(size)), 1);
+        let batch = rig
+            .poll(BUDGET, |url| {
+                let is_large = url.contains("$expand") || large > 1000;
+                let is_shown = read(url).contains("ge 2026-01-01T11:00:00.0000000Z");
+                let shown = is_shown.then(|| if is_large { padding(large) } else { row.clone() });
+                answer(shown.as_slice(), None)
+            })
+            .unwrap();
+        let gap = batch.gaps.iter().find(|gap| gap.cause == cause).unwrap_or_else(|| panic!("{:?}", batch.gaps));
+        let stamp = Tick::parse(at).unwrap();
+        assert!(gap.since <= stamp && stamp < gap.until, "{gap:?}");
+    }
+}
+
+#[test]
+fn rows_of_one_tick_that_are_cut_in_silence_are_read_by_skip() {
+    let ids: Vec<_> = (0..130).map(|n| format!("{n:03}")).collect();
+    for count in [49, 50, 51, 99, 130] {
+        let rows: Vec<_> = ids[..count].iter().map(|id| (id.as_str(), AT)).collect();
+        let mut rig = Rig::of("graph", START, &Position::Resume(None));
+        let batch = rig.poll(BUDGET, |url| cutting(&rows, url, TICKS, 50)).unwrap();
+        let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, ids[..count], "{count}");
+        assert_eq!(batch.gaps, [], "{count}");
+    }
+}
+
+#[test]
+fn a_range_whose_further_rows_are_refused_is_halved_before_it_is_a_gap() {
+    let rows: Vec<_> = stamps(60);
+    let rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let batch = rig
+        .poll(BUDGET, |url| {
+            if url.contains("$skip=") { (400, Vec::new(), String::new()) } else { cutting(&rows, url, TICKS, 50) }
+        })
+        .unwrap();
+    assert_eq!((batch.events.len(), batch.gaps), (60, Vec::new()));
+}
+
+#[test]
+fn rows_that_come_in_another_order_each_time_are_missed_by_no_cut() {
+    let rows: Vec<_> = stamps(130);
+    let mut asked = 0;
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let polled = rig.poll(BUDGET, |url| {
+            asked += 1;
+            let mut rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+            rows.sort_by_key(|(_, at)| (Tick::parse(at).unwrap().0 / 3_000_000 * (asked * 2 + 1)) % 131);
+            cutting(&rows, url, TICKS, 50)
+        });
+        if let Ok(batch) = polled {
+            assert_eq!(batch.gaps, []);
+            seen.extend(batch.events.into_iter().map(|event| event.subject));
+        }
+        rig.advance(60);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, rows);
 }
 
 #[test]
@@ -566,8 +693,8 @@ fn what_lies_beyond_the_skip_that_a_service_allows_is_a_gap() {
         .unwrap();
     assert_eq!((batch.events.len(), refused), (4, 2), "a single refusal may be a mishap");
     let [gap] = &batch.gaps[..] else { panic!("{:?}", batch.gaps) };
-    assert_eq!((&gap.cause, gap.kind, gap.since), (&GapCause::Truncated, "alert", Tick::parse(AT).unwrap()));
-    assert_eq!(gap.until, gap.since.plus(1));
+    assert_eq!((&gap.cause, gap.kind, gap.since), (&GapCause::Truncated, "alert", before(AT)));
+    assert_eq!(gap.until, behind(AT));
     assert!(gap.detail.contains("after 4 rows"), "{}", gap.detail);
     assert!(matches!(batch.next, NextPoll::After(_)));
 }
