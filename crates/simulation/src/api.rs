@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) is_graph: bool,
     /// The largest `$top`.
     pub(crate) most: usize,
+    /// From how many rows on an answer below `$top` is doubted that names no further page.
+    pub(crate) doubted: usize,
     /// So many calls in so many seconds.
     pub(crate) quotas: &'static [(usize, u64)],
     /// The words of `severity`, of `status` and of the product.
@@ -65,6 +67,7 @@ static ALERTS: Facts = Facts {
     parts: None,
     is_graph: false,
     most: 10_000,
+    doubted: 1000,
     quotas: &[(100, 60), (1500, 3600)],
     severities: &["Informational", "Low", "Medium", "High"],
     statuses: &["New", "InProgress", "Resolved"],
@@ -83,6 +86,7 @@ static GRAPH: Facts = Facts {
     parts: Some("evidence"),
     is_graph: true,
     most: 1000,
+    doubted: 50,
     quotas: &[(150, 60)],
     severities: &["informational", "low", "medium", "high"],
     statuses: &["new", "inProgress", "resolved"],
@@ -101,6 +105,7 @@ static INCIDENTS: Facts = Facts {
     parts: None,
     is_graph: true,
     most: 50,
+    doubted: 50,
     quotas: &[(150, 60)],
     severities: &["informational", "low", "medium", "high"],
     statuses: &["active", "inProgress", "resolved", "redirected"],
@@ -119,6 +124,7 @@ static XDR: Facts = Facts {
     parts: Some("alerts"),
     is_graph: false,
     most: 100,
+    doubted: 50,
     quotas: &[(50, 60), (1500, 3600)],
     severities: &["Informational", "Low", "Medium", "High"],
     statuses: &["Active", "InProgress", "Resolved", "Redirected"],

@@ -197,6 +197,13 @@ met! {
         TakenOver "runs that begin with a checkpoint of the SIEM API"
         DeliveredAfterTakeOver "delivered by them, of before they began"
     }
+    "21 what no document says" {
+        PageShortInSilence "pages shorter than `$top`, without a link to the rest"
+        TickInSilence "the same, of one tick"
+        InCutMillisecond "delivered, off the whole millisecond at an end of a request, whose bounds are read no finer"
+        PassedOver "last pages after which a row had not been shown, where the order changed"
+        GivenUpUnsettled "gaps truncated over what came in another order each time"
+    }
     "faults" {
         Timeout "timeouts"
         ConnectFailed "no connection"

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use defender_core::checkpoint::State;
 use defender_core::contract::{Batch, Event, Gap, GapCause};
-use defender_core::tick::Tick;
+use defender_core::tick::{Tick, Ticks};
 
 use crate::coverage::{Coverage, Met};
 use crate::expected::{Account, Excuse, REACH, is_of_record};
 use crate::history::{Item, Show};
 use crate::service::{FailedAsk, Failing, visible};
-use crate::world::World;
+use crate::world::{MILLISECOND, World};
 
 /// How often a tick fails at the least before it is given up: until its neighbour is asked, and then by itself.
 const GIVEN_UP_AFTER: u32 = 6;
@@ -264,14 +264,15 @@ impl<'a> Reference<'a> {
 
     fn gap(&mut self, gap: &Gap, now: Tick, failed: &[FailedAsk], met: &mut Coverage) -> Result<(), String> {
         // What fails for ever is given up in pieces that grow with what was given up before.
+        let reach = self.least().max(REACH);
         let is_poisoned = |(first, last): &(Tick, Tick)| {
-            let meets = gap.since.minus(REACH) <= *last && *first <= gap.until.plus(REACH);
-            meets && gap.until.0 - gap.since.0 <= 4 * (last.0 - first.0) + 2 * REACH
+            let meets = gap.since.minus(reach) <= *last && *first <= gap.until.plus(reach);
+            meets && gap.until.0 - gap.since.0 <= 4 * (last.0 - first.0) + 2 * reach
         };
         let was_met = |what: &[Failing]| {
             failed.iter().any(|ask| what.contains(&ask.what) && ask.first <= gap.until && gap.since <= ask.last)
         };
-        let is_tick = gap.until.0 - gap.since.0 == 1;
+        let is_least = gap.until.0 - gap.since.0 <= self.least();
         let between = || self.world.history.iter().filter(|d| gap.since <= d.stamp && d.stamp < gap.until);
         let is_true = match gap.cause {
             GapCause::Truncated => {
@@ -279,11 +280,15 @@ impl<'a> Reference<'a> {
                 let rows = visible(self.world, gap.since.minus(1), gap.until.plus(1), now).len();
                 let is_capped = self.world.service.cap.is_some_and(|cap| rows >= cap.rows);
                 let is_unreachable = was_met(&[Failing::SkipRefused, Failing::Doubtful]);
-                let is_changing = !is_capped && !is_unreachable && self.changes(between(), now);
+                let is_changing = !is_capped && !is_unreachable && self.changes(gap, now);
                 if is_changing {
                     met.add(Met::GivenUpWhileChanging);
                 }
-                is_tick && (is_capped || is_unreachable || is_changing)
+                let is_unsettled = !(is_capped || is_unreachable || is_changing) && was_met(&[Failing::Unsettled]);
+                if is_unsettled {
+                    met.add(Met::GivenUpUnsettled);
+                }
+                is_least && (is_capped || is_unreachable || is_changing || is_unsettled)
             }
             GapCause::Unreadable if is_of_record(gap) => {
                 met.add(Met::Oversize);
@@ -313,18 +318,27 @@ impl<'a> Reference<'a> {
         Ok(())
     }
 
-    /// Whether one of these came or went since the present round began.
-    fn changes<'b>(&self, mut items: impl Iterator<Item = &'b Item>, now: Tick) -> bool {
+    /// How long the shortest range is of which a gap may tell: one tick; or the two milliseconds about one that is whole, where
+    /// bounds may be read no finer.
+    fn least(&self) -> Ticks {
+        if self.world.api.facts().is_some() { 2 * MILLISECOND } else { 1 }
+    }
+
+    /// Whether something in the range of a gap, or on its closed end, came or went since the present round began.
+    fn changes(&self, gap: &Gap, now: Tick) -> bool {
         let began = self.round.unwrap_or(self.began);
         let is_within = |at: Tick| began <= at && at <= now;
+        let mut items = self.world.history.iter().filter(|item| gap.since <= item.stamp && item.stamp <= gap.until);
         items.any(|item| item.shows.iter().any(|show| is_within(show.from) || is_within(show.until)))
     }
 
-    /// Whether one tick, which is many requests where it has many things, failed as often as it takes to give it up.
+    /// Whether the shortest range, which is many requests where it has many things, failed as often as it takes to give it up.
     fn failed_often(&self, gap: &Gap, failed: &[FailedAsk]) -> bool {
         let is_updated = self.world.api.facts().is_some();
-        let of_tick = failed.iter().filter(|ask| (ask.first, ask.last.plus(1)) == (gap.since, gap.until));
-        let failures = of_tick.filter(|ask| matches!(ask.what, Failing::Failed | Failing::FailedExpanded));
+        let of_gap = failed
+            .iter()
+            .filter(|ask| ask.first <= gap.since && gap.until <= ask.last && ask.last.0 - ask.first.0 <= self.least());
+        let failures = of_gap.filter(|ask| matches!(ask.what, Failing::Failed | Failing::FailedExpanded));
         is_updated && failures.map(|ask| ask.times).sum::<u32>() >= GIVEN_UP_AFTER
     }
 
@@ -361,7 +375,7 @@ impl<'a> Reference<'a> {
             });
             return Ok(());
         }
-        if self.account.is_missing_at(d, now) && d.shown_at(now).is_some() {
+        if self.account.is_missing_at(d, now) && d.shown_at(now).is_some_and(|show| show.is_wanted) {
             if self.account.is_given_up(d, now) {
                 met.add(Met::LostToMissingPart);
                 return Ok(());
@@ -379,6 +393,9 @@ impl<'a> Reference<'a> {
         let looks = d.looks;
         let lateness = d.lateness();
         let on_edge = [since, since.plus(1), until.minus(2), until.minus(1)].contains(&d.stamp);
+        let quirks = &self.world.service.updated.quirks;
+        let is_cut = |bound: Tick| quirks.bound(d.stamp) < d.stamp && (bound.0 - d.stamp.0).abs() < MILLISECOND;
+        let is_in_cut_millisecond = is_cut(since) || is_cut(until);
         for (is_so, what) in [
             (looks.old_alert_time, Met::OldAlertTime),
             (looks.short_fraction, Met::ShortFraction),
@@ -397,6 +414,7 @@ impl<'a> Reference<'a> {
             (self.world.takes_over.is_some() && d.stamp < self.world.begins, Met::DeliveredAfterTakeOver),
             (looks.in_bulk, Met::InBulk),
             (looks.unknown_word, Met::UnknownWord),
+            (is_in_cut_millisecond, Met::InCutMillisecond),
             (self.account.is_missing_at(d, d.appears()), Met::FoundAfterMissing),
         ] {
             if is_so {

@@ -113,6 +113,8 @@ pub(crate) enum Failing {
     SkipRefused,
     /// A page without rows behind a full one, which `$skip` asked for: nothing tells that there are no more.
     Doubtful,
+    /// The last page of rows that came in another order each time, and so not each of them once.
+    Unsettled,
 }
 
 /// What is asked for.

@@ -11,10 +11,13 @@ use crate::history::{HistoryPlan, Item, ORIGIN, history};
 use crate::random::Random;
 use crate::updates::updated;
 
+mod quirks;
 mod updating;
 
+pub(crate) use quirks::{Quirks, Unsettled};
 use updating::Updating;
 
+pub(crate) const MILLISECOND: Ticks = TICKS_PER_SECOND / 1000;
 pub(crate) const MINUTE: Ticks = 60 * TICKS_PER_SECOND;
 pub(crate) const HOUR: Ticks = 60 * MINUTE;
 pub(crate) const DAY: Ticks = 24 * HOUR;
@@ -112,6 +115,8 @@ pub(crate) struct UpdatedHabits {
     /// When `$expand` fails, whatever is asked for.
     pub(crate) expand_fails: Vec<(Tick, Tick)>,
     pub(crate) missing: Option<Missing>,
+    /// What it does, and no document says.
+    pub(crate) quirks: Quirks,
 }
 
 /// What a link to a further page goes by.
@@ -296,9 +301,10 @@ impl World {
         };
         let history = history(&plan, &mut random);
         // Of their own, so that what the other decisions make of a seed stays as it was.
-        let updating = api
-            .facts()
-            .map(|facts| Updating::decide(api, facts, &plan, (settle, interval), &mut Random::new(seed ^ 0xDA7A)));
+        let updating = api.facts().map(|facts| {
+            let quirks = Quirks::decide(facts, &limits, &mut Random::new(seed ^ 0x0DD5));
+            Updating::decide(api, facts, &plan, quirks, (settle, interval), &mut Random::new(seed ^ 0xDA7A))
+        });
         let history =
             updating.as_ref().map_or(history, |updating| updated(&updating.plan, &mut Random::new(seed ^ 0xA1E7)));
         // What changes while it is read is of interest.

@@ -1,11 +1,14 @@
 //! What the instance asked for, and what holds of every request.
 
 use defender_core::http::Request;
-use defender_core::tick::{Now, Tick};
+use defender_core::tick::{Now, TICKS_PER_SECOND, Tick, Ticks};
 
 use super::api::Api;
 use super::service::is_for_token;
 use crate::{Reached, canary};
+
+/// The shortest slice of what is updated in place, in ticks.
+pub(super) const LEAST: Ticks = 2 * TICKS_PER_SECOND / 1000;
 
 /// A range of stamps, both ends of it included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,6 +17,13 @@ pub(super) struct Range {
     pub(super) until: Tick,
     /// The rows of a page.
     pub(super) top: usize,
+}
+
+impl Range {
+    /// Whether nothing shorter is asked for: two milliseconds, since a service may read bounds no finer.
+    fn is_least(self) -> bool {
+        self.until.0 - self.since.0 <= LEAST
+    }
 }
 
 /// What the instance has asked an API for, which knows the calls of those before it that handed on their token.
@@ -44,7 +54,7 @@ impl Asked {
         }
         if request.url.contains(canary::LINK) {
             let Some(range) = self.range else { panic!("a link without a page before it: {}", request.url) };
-            reached.insert(if range.since == range.until { "page-of-a-tick-by-link" } else { "page-by-link" });
+            reached.insert(if range.is_least() { "page-of-a-tick-by-link" } else { "page-by-link" });
             return;
         }
         let Some(range) = range_of(&request.url, api, is_first_seen) else { panic!("no range: {}", request.url) };
@@ -55,7 +65,7 @@ impl Asked {
         if request.url.contains("$skip=") {
             assert_eq!(self.range, Some(range), "a page of another range: {}", request.url);
             reached.insert("page-by-skip");
-        } else if self.range == Some(range) && range.since == range.until {
+        } else if self.range == Some(range) && range.is_least() {
             reached.insert("tick-again");
         }
         reached.extend((api.expand.is_some() && !request.url.contains("$expand")).then_some("without-expand"));

@@ -9,7 +9,7 @@ use crate::api::{Api, Filter};
 use crate::clock::Clock;
 use crate::coverage::{Coverage, Met};
 use crate::odata::Query;
-use crate::world::{Fault, LinkKind, Order};
+use crate::world::{Fault, LinkKind, Order, Unsettled};
 
 use super::{Failing, Page, PageOf, Reply, Row, Service};
 
@@ -67,7 +67,7 @@ impl<'a> Service<'a> {
             return Err(format!("`$top` is not the configured one: {}", request.url));
         }
         let is_again = self.asked == (query.first, query.last) && query.skip == 0;
-        if is_again && self.turned && query.last == query.first {
+        if is_again && self.turned {
             met.add(Met::PassAgain);
         }
         self.turned = false;
@@ -82,7 +82,8 @@ impl<'a> Service<'a> {
         if self.world.is_first_seen {
             met.add(Met::ByCreation);
         }
-        Ok(query)
+        let quirks = &self.world.service.updated.quirks;
+        Ok(Query { first: quirks.bound(query.first), last: quirks.bound(query.last), ..query })
     }
 
     /// The page of a query that begins at a cursor.
@@ -95,7 +96,8 @@ impl<'a> Service<'a> {
         clock: &mut Clock,
         met: &mut Coverage,
     ) -> Reply {
-        let habits = &self.world.service;
+        let world = self.world;
+        let habits = &world.service;
         let now = clock.service;
         let skip = match cursor {
             Cursor::First => query.skip,
@@ -121,7 +123,8 @@ impl<'a> Service<'a> {
             return self.reply(500, ERROR.to_vec(), clock, met);
         }
         let missing = habits.updated.missing.filter(|missing| missing.from <= now && now < missing.until);
-        let all = self.present(query, now);
+        let mut all = self.present(query, now);
+        self.unsettle(query, &mut all);
         let rows: Vec<_> =
             all.iter().filter(|(_, row)| missing.is_none_or(|missing| missing.source != row.item.source)).collect();
         if rows.len() < all.len() {
@@ -132,8 +135,7 @@ impl<'a> Service<'a> {
             Cursor::After(stamp, number) => self.place_after(&rows, stamp, number),
         };
         let rest = rows.get(begins..).unwrap_or_default();
-        let most =
-            self.world.api.facts().filter(|facts| facts.is_graph).and(habits.page).unwrap_or(query.top).min(query.top);
+        let most = [habits.page, habits.updated.quirks.clamp].into_iter().flatten().fold(query.top, usize::min);
         let (page, beyond) = rest.split_at(most.min(rest.len()));
         let bare = |(_, row): &&(usize, Row<'a>)| Row { is_bare: !query.expands, ..*row };
         let page_rows: Vec<Row<'a>> = page.iter().copied().map(|numbered| bare(&numbered)).collect();
@@ -144,17 +146,25 @@ impl<'a> Service<'a> {
         let last = page.last().map(|(number, row)| (row.item.stamp, *number));
         let (shown, left) = (page.iter().map(|(number, _)| *number).collect::<Vec<_>>(), beyond.len());
         self.note_turn(query, skip, of.is_some(), &shown, now, met);
+        self.note_quirks(&rows, &shown, left, met);
         if query.skip > 0 && shown.is_empty() {
             met.add(Met::Doubtful);
             self.note(Failing::Doubtful);
         }
         let link = self.link_behind(query, skip + shown.len(), last, left, shown.len() == most, of, clock, met);
         if left > 0 {
-            met.add(if shown.len() < query.top { Met::PageShortOfTop } else { Met::TopCut });
+            met.add(match (shown.len() < query.top, link.is_some()) {
+                (false, _) => Met::TopCut,
+                (true, true) => Met::PageShortOfTop,
+                (true, false) => Met::PageShortInSilence,
+            });
         }
         if page_rows.len() > 1 {
-            let is_descending = !query.orders && self.world.service.order == Order::Descending;
-            met.add(if is_descending { Met::Descending } else { Met::Ascending });
+            met.add(match (habits.updated.quirks.shuffles(query.orders), habits.order) {
+                (true, _) => Met::Shuffled,
+                (false, Order::Descending) if !query.orders => Met::Descending,
+                (false, _) => Met::Ascending,
+            });
         }
         let status = if missing.is_some() { 206 } else { 200 };
         let mut reply = self.answer_of(status, &page_rows, of.is_some(), link.as_deref(), fault, clock, met);
@@ -194,6 +204,20 @@ impl<'a> Service<'a> {
         rows
     }
 
+    /// Puts rows into another order than that of the request before, where the service has none.
+    fn unsettle(&mut self, query: &Query, rows: &mut [(usize, Row<'a>)]) {
+        let quirks = &self.world.service.updated.quirks;
+        if quirks.unsettled == Unsettled::Nothing {
+            return;
+        }
+        if quirks.shuffles(query.orders) {
+            return self.random.shuffle(rows);
+        }
+        for ties in rows.chunk_by_mut(|(_, row), (_, next)| row.item.stamp == next.item.stamp) {
+            self.random.shuffle(ties);
+        }
+    }
+
     /// The place of the first row behind one that may have left.
     fn place_after(&self, rows: &[&(usize, Row<'a>)], stamp: Tick, number: usize) -> usize {
         let is_behind = |(other, row): &&(usize, Row<'a>)| (row.item.stamp, *other) > (stamp, number);
@@ -217,6 +241,23 @@ impl<'a> Service<'a> {
             self.pages_before.clear();
         }
         self.pages_before.extend_from_slice(shown);
+    }
+
+    /// Notes what comes of what the service does, and no document says; `rows` are all that are there, and `shown` those of
+    /// this page.
+    fn note_quirks(&mut self, rows: &[&(usize, Row<'a>)], shown: &[usize], left: usize, met: &mut Coverage) {
+        let quirks = &self.world.service.updated.quirks;
+        let is_one_tick = rows.iter().all(|(_, row)| row.item.stamp == rows[0].1.item.stamp);
+        if quirks.clamp == Some(shown.len()) && left > 0 && is_one_tick {
+            met.add(Met::TickInSilence);
+        }
+        if quirks.unsettled != Unsettled::Nothing
+            && left == 0
+            && rows.iter().any(|(number, _)| !self.pages_before.contains(number))
+        {
+            met.add(Met::PassedOver);
+            self.note(Failing::Unsettled);
+        }
     }
 
     /// The link at the end of a page.

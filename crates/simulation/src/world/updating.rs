@@ -5,11 +5,14 @@ use crate::history::HistoryPlan;
 use crate::random::Random;
 use crate::updates::{Chosen, UpdatePlan};
 
-use super::{DAY, HOUR, LinkKind, MINUTE, Missing, ServiceHabits, Tick, Ticks, UpdatedHabits};
+use super::{DAY, HOUR, LinkKind, MINUTE, Missing, Quirks, ServiceHabits, Tick, Ticks, Unsettled, UpdatedHabits};
 
 /// The most pages that a tick of many things takes. Both passes over it have to be within one poll of a fresh instance, and so
 /// within the smallest quota.
 const MOST_PAGES: usize = 20;
+
+/// The same where it may take five passes.
+const MOST_UNSETTLED_PAGES: usize = 6;
 
 /// How many faults in a thousand requests are few enough for a tick to be read page by page, twice.
 const FEW_FAULTS: u64 = 5;
@@ -22,6 +25,7 @@ pub(super) struct Updating {
     pub(super) limit: Option<u32>,
     /// How many rows a page holds, where that is fewer.
     page: Option<usize>,
+    quirks: Quirks,
     /// Since when a source of the SIEM API has not read on, in ticks before the first poll.
     pub(super) takes_over: Option<i64>,
 }
@@ -31,6 +35,7 @@ impl Updating {
         api: Api,
         facts: &'static Facts,
         basic: &HistoryPlan,
+        mut quirks: Quirks,
         (settle, interval): (Ticks, Ticks),
         random: &mut Random,
     ) -> Self {
@@ -38,8 +43,11 @@ impl Updating {
         let count = bulk.map_or(basic.count.min(60), |bulk| bulk * 3 / 2);
         let (mut limit, mut page) = (random.pick(&[2, 3, 5, 10, 40]), random.pick(&[1, 2, 5, 20]));
         if let Some(bulk) = bulk {
-            limit = limit.max(bulk / MOST_PAGES);
-            page = page.max(bulk / MOST_PAGES);
+            let is_settled = quirks.unsettled == Unsettled::Nothing;
+            let least = bulk / if is_settled { MOST_PAGES } else { MOST_UNSETTLED_PAGES };
+            limit = limit.max(least);
+            page = page.max(least);
+            quirks.clamp = quirks.clamp.map(|clamp| clamp.max(least)).filter(|clamp| *clamp < facts.most);
         }
         let mut chosen: Chosen = Vec::new();
         if random.chance(350) {
@@ -68,8 +76,14 @@ impl Updating {
         let takes_over = random.chance(200).then(|| random.pick(&[0, MINUTE, HOUR, 3 * HOUR]));
         Self {
             plan,
-            limit: random.chance(600).then(|| u32::try_from(limit).unwrap_or(u32::MAX)),
+            limit: random
+                .chance(600)
+                .then_some(limit)
+                // More than comes has to be asked for, or nothing is cut.
+                .max(quirks.clamp.map(|_| facts.most))
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
             page: (facts.is_graph && random.chance(500)).then_some(page),
+            quirks,
             takes_over: takes_over.filter(|_| matches!(api, Api::Alerts | Api::Graph)),
         }
     }
@@ -107,15 +121,22 @@ impl Updating {
             some_time(&[10 * MINUTE, 2 * HOUR, 6 * HOUR, 6 * HOUR, 30 * HOUR]),
         );
         let links = random.pick(&[LinkKind::Skip, LinkKind::Skip, LinkKind::Skip, LinkKind::After, LinkKind::None]);
+        let links = match (self.quirks, links) {
+            (Quirks { clamp: Some(_), .. }, _) => LinkKind::None,
+            // Whoever goes on behind a row keeps an order.
+            (Quirks { unsettled, .. }, LinkKind::After) if unsettled != Unsettled::Nothing => LinkKind::Skip,
+            (_, links) => links,
+        };
         let skips = !facts.is_graph || links == LinkKind::None;
         if links == LinkKind::None {
-            // A page that is shorter than `$top` and names no other could not be told from the last one.
+            // A page that is shorter than `$top` and names no other is doubted where it has as many rows as the clamp.
             service.page = None;
         }
         let mut updated = UpdatedHabits {
             links,
             refuses_order: facts.is_graph && random.chance(150),
             spare_link: random.chance(200),
+            quirks: self.quirks,
             most_skip: (skips && random.chance(300)).then(|| random.pick(&[1, 5, 10, 40])),
             ..UpdatedHabits::default()
         };
