@@ -139,7 +139,7 @@ impl Machine {
 
     /// Tells a gap, by its cause and its range.
     pub(super) fn tell_gap(&mut self, cause: GapCause, since: Tick, until: Tick, detail: String) {
-        let key = format!("gap:{}:{since}:{until}", cause.name());
+        let key = gap_key(&cause, since, until);
         let kind = self.config.protocol.kind;
         self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
     }
@@ -264,7 +264,7 @@ impl Machine {
     }
 
     /// Puts a key into the ring, making room for it.
-    fn remember(&mut self, fingerprint: u64, at: Tick) {
+    pub(super) fn remember(&mut self, fingerprint: u64, at: Tick) {
         let capacity = self.ring_bytes();
         while let Some(state) = &self.state
             && state.ring.encoded_bytes() + Ring::KEY_BYTES > capacity
@@ -412,6 +412,11 @@ impl Machine {
         }
         true
     }
+}
+
+/// What tells a gap from others, by its cause and its range.
+pub(super) fn gap_key(cause: &GapCause, since: Tick, until: Tick) -> String {
+    format!("gap:{}:{since}:{until}", cause.name())
 }
 
 /// The key of a gap that stands for a record of this hash.

@@ -7,7 +7,9 @@
 use crate::contract::GapCause;
 use crate::progress::Resolution;
 use crate::protocol::Paging;
+use crate::row::fingerprint;
 
+use super::deliver::gap_key;
 use super::reading::{Reading, Seen};
 use super::{Ask, Machine, Purpose};
 
@@ -136,22 +138,29 @@ impl Machine {
         self.state.as_ref()?.page(&self.config)
     }
 
-    /// Whether the page that was asked for is one by `$skip`.
-    pub(super) fn is_skipping(&self) -> bool {
-        self.pages.as_deref().is_some_and(|pages| pages.seen.pass.by_skip)
-    }
-
-    /// The service refuses the further rows of a slice: it is halved, and given up where it is too short for that. How far
-    /// `$skip` goes is learned anew each time: the service may come to allow more.
-    pub(super) fn give_up_skipping(&mut self, ask: &Ask) {
+    /// The service refuses a further page. A slice that is long enough is halved; of another one a single refusal may be a
+    /// mishap, or a link may have run out, so that the pass is begun anew. How far the service goes is learned anew each time: it
+    /// may come to allow more.
+    pub(super) fn page_refused(&mut self, ask: &Ask) {
         let Some(pages) = self.pages.take() else { return };
-        let rows = pages.seen.rows;
+        let Seen { rows, pass, .. } = &pages.seen;
         if !self.is_least() {
-            return self.split(ask, rows, None);
+            return self.split(ask, *rows, None);
         }
-        self.give_up_range(&format!(
-            "the service refuses to go on after {rows} rows, which lie too close together to be asked for apart"
-        ));
+        let goes_on = if pass.by_skip {
+            !std::mem::replace(&mut self.refused_skip, true)
+        } else {
+            self.passes.made += 1;
+            self.passes.made < MOST
+        };
+        if !goes_on {
+            return self.give_up_range(&format!(
+                "the service refuses to go on after {rows} rows, which lie too close together to be asked for apart"
+            ));
+        }
+        if pass.by_skip {
+            self.pages = Some(pages);
+        }
     }
 
     /// Whether the present slice is too short to be halved.
@@ -161,7 +170,12 @@ impl Machine {
 
     fn give_up_range(&mut self, why: &str) {
         let Some(round) = self.slice() else { return };
-        self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
+        // The overlap brings it again.
+        let told = fingerprint(&gap_key(&GapCause::Truncated, round.at, round.end));
+        if self.state.as_ref().is_some_and(|state| !state.ring.contains(told)) {
+            self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
+            self.remember(told, round.end.minus(1));
+        }
         self.give_up_slice();
     }
 }

@@ -304,12 +304,8 @@ impl Machine {
         }
         // Other refusals than these are of the request, which is the service's own here.
         let is_of_link = self.pages.is_some() && matches!(head.status, 400 | 402 | 404..=407 | 409..=428 | 430..=499);
-        if head.status == 400 && self.is_skipping() {
-            // A single refusal may be a mishap.
-            if std::mem::replace(&mut self.refused_skip, true) {
-                self.give_up_skipping(ask);
-            }
-            return;
+        if head.status == 400 && self.pages.is_some() && ask.purpose == Purpose::Pass {
+            return self.page_refused(ask);
         }
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)

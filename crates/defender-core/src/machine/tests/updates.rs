@@ -307,12 +307,15 @@ fn a_tick_is_whole_when_two_passes_saw_the_same_rows_once_each_in_whatever_order
 }
 
 #[test]
-fn two_ticks_are_read_one_by_one_where_their_rows_take_more_than_a_page() {
+fn a_range_is_halved_where_its_rows_take_more_than_a_page_and_bounds_can_tell_the_halves_apart() {
     let first = Tick::parse("2026-01-01T11:30:00Z").unwrap();
-    let rows: Vec<_> = [0, 0, 1].map(|n| first.plus(n).to_string()).to_vec();
-    let mut rig = Rig::of("graph", "", &Position::Range(first, first.plus(2)));
-    let batch = rig.poll(BUDGET, |url| paged(&rows, url, 2, |shown, all| shown < all)).unwrap();
-    assert_eq!((batch.counters.contains(&("splits", 1)), batch.gaps.len()), (true, 0), "{:?}", batch.counters);
+    for (last, until, is_halved) in [(10_000, 20_000, false), (30_000, 40_000, true)] {
+        let rows: Vec<_> = [0, 1, last].map(|n| first.plus(n).to_string()).to_vec();
+        let mut rig = Rig::of("graph", "", &Position::Range(first, first.plus(until)));
+        let batch = rig.poll(BUDGET, |url| paged(&rows, url, 2, |shown, all| shown < all)).unwrap();
+        assert_eq!(batch.counters.iter().any(|(name, _)| *name == "splits"), is_halved, "{:?}", batch.counters);
+        assert_eq!((batch.events.len(), batch.gaps.len()), (3, 0), "{until}: {:?}", rig.requests);
+    }
 }
 
 #[test]
@@ -417,13 +420,10 @@ fn the_refusal_of_a_further_page_says_nothing_against_the_order() {
             paged(&rows, url, 2, |shown, all| shown < all)
         }
     };
-    rig.poll(BUDGET, answered).unwrap();
-    assert_eq!(rig.requests.iter().filter(|url| url.contains("skip=")).count(), 1, "{:?}", rig.requests);
-    rig.requests.clear();
-    assert_eq!(rig.poll(BUDGET, answered).unwrap_err().kind(), "unavailable", "it is told after the events");
-    rig.advance(60);
-    rig.poll(BUDGET, |_| answer(&[], None)).unwrap();
-    assert!(rig.requests[0].contains("$orderby"), "{:?}", rig.requests);
+    let batch = rig.poll(Budget { max_requests: 200, ..BUDGET }, answered).unwrap();
+    assert_eq!((batch.events.len(), batch.gaps.len()), (4, 0), "it is halved: {:?}", batch.gaps);
+    let first_pages = rig.requests.iter().filter(|url| !url.contains("skip="));
+    assert!(first_pages.clone().all(|url| url.contains("$orderby")), "{:?}", rig.requests);
 }
 
 #[test]
@@ -673,6 +673,36 @@ fn rows_of_one_tick_that_move_up_while_its_pages_are_turned_are_not_passed_over(
             assert!(matches!(batch.next, NextPoll::After(_)));
         }
     }
+}
+
+#[test]
+fn what_lies_beyond_the_links_that_a_service_follows_is_a_gap_and_told_once() {
+    let rows = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+    let member = "lastUpdateDateTime";
+    let mut service = Tickful { rows, leaves_after: Vec::new(), asked: 0, member, links: true };
+    let mut rig = Rig::of("graph", &format!(r#"{START},"limit":2"#), &Position::Resume(None));
+    let budget = Budget { max_requests: 200, ..BUDGET };
+    let mut gaps = Vec::new();
+    for _ in 0..2 {
+        let mut refused = 0;
+        let mut answered = |url: &str| {
+            if url.contains("skip=4") {
+                refused += 1;
+                return (400, Vec::new(), String::new());
+            }
+            service.answer(url)
+        };
+        let batch = rig.poll(budget, &mut answered).unwrap();
+        gaps.extend(batch.gaps);
+        assert!(matches!(batch.next, NextPoll::After(_)), "{:?}", rig.requests);
+        assert!(refused >= 5, "a link may have run out: {refused}");
+        // The overlap brings it again, to an instance that knows it from the checkpoint.
+        rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(batch.checkpoint))).unwrap();
+        rig.advance(300);
+    }
+    let [gap] = &gaps[..] else { panic!("{gaps:?}") };
+    assert_eq!((&gap.cause, gap.since, gap.until), (&GapCause::Truncated, before(AT), behind(AT)));
+    assert!(gap.detail.contains("after 4 rows"), "{}", gap.detail);
 }
 
 #[test]
