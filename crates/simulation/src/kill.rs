@@ -11,7 +11,7 @@ use crate::subject::Core;
 use crate::world::World;
 
 /// The seeds of the kill matrix in `cargo test`. Together they meet all of `DELICATE`, in worlds that are short enough.
-pub const MATRIX_SEEDS: [(Api, u64); 20] = [
+pub const MATRIX_SEEDS: [(Api, u64); 19] = [
     (Api::Siem, 9),
     (Api::Siem, 12),
     (Api::Siem, 25),
@@ -21,17 +21,16 @@ pub const MATRIX_SEEDS: [(Api, u64); 20] = [
     (Api::Siem, 289),
     (Api::Siem, 354),
     (Api::Alerts, 254),
-    (Api::Alerts, 268),
     (Api::Alerts, 283),
     (Api::Graph, 10),
     (Api::Graph, 150),
     (Api::Graph, 216),
+    (Api::Graph, 289),
     (Api::Graph, 303),
-    (Api::Graph, 314),
     (Api::Incidents, 10),
     (Api::Incidents, 62),
-    (Api::Incidents, 220),
     (Api::Xdr, 86),
+    (Api::Xdr, 891),
 ];
 
 /// What a death in the midst of could cost something: a matrix that never met it proves nothing of it.

@@ -307,6 +307,12 @@ impl World {
         });
         let history =
             updating.as_ref().map_or(history, |updating| updated(&updating.plan, &mut Random::new(seed ^ 0xA1E7)));
+        let start = match &updating {
+            Some(updating) if updating.quirks.is_coarse => {
+                quirks::within_a_millisecond(start, &history, &mut Random::new(seed ^ 0x0DD6))
+            }
+            _ => start,
+        };
         // What changes while it is read is of interest.
         let begins = if updating.as_ref().is_some_and(Updating::is_live) { from } else { begins };
         // One tick of more things than the ring holds cannot be accounted for by instances that come and go.

@@ -4,9 +4,10 @@ use defender_core::Limits;
 use defender_core::tick::Tick;
 
 use crate::api::Facts;
+use crate::history::Item;
 use crate::random::Random;
 
-use super::MILLISECOND;
+use super::{MILLISECOND, StartsAt};
 
 /// How many worlds in a thousand have each quirk.
 const CLAMPED: u64 = 200;
@@ -63,5 +64,17 @@ impl Quirks {
     /// A bound of a filter as the service reads it.
     pub(crate) fn bound(&self, at: Tick) -> Tick {
         if self.is_coarse { at.minus(at.0.rem_euclid(MILLISECOND)) } else { at }
+    }
+}
+
+/// The start beside a thing, and the end of a range as well: a request that is cut there shows too little, or too much.
+pub(super) fn within_a_millisecond(start: StartsAt, history: &[Item], random: &mut Random) -> StartsAt {
+    let middle = history.len() / 2;
+    let since = history[random.index(middle.max(1))].stamp.plus(random.between(0, 1));
+    let until = history[middle + random.index(history.len() - middle)].stamp.plus(random.between(1, 3));
+    match start {
+        StartsAt::Range(..) => StartsAt::Range(since, until.max(since.plus(1))),
+        StartsAt::At(_) => StartsAt::At(since),
+        StartsAt::Now | StartsAt::Ago(_) => start,
     }
 }

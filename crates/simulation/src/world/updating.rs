@@ -25,7 +25,7 @@ pub(super) struct Updating {
     pub(super) limit: Option<u32>,
     /// How many rows a page holds, where that is fewer.
     page: Option<usize>,
-    quirks: Quirks,
+    pub(super) quirks: Quirks,
     /// Since when a source of the SIEM API has not read on, in ticks before the first poll.
     pub(super) takes_over: Option<i64>,
 }
