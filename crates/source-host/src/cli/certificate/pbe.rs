@@ -24,7 +24,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 
 /// How often a hash may be taken for one file, in all: some seconds of work. OWASP asks for a million and less; a damaged or
 /// hostile file can ask for thousands of millions, and for each of its parts anew.
-const MOST_ROUNDS: u32 = 10_000_000;
+pub(super) const MOST_ROUNDS: u32 = 10_000_000;
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 /// That of PBKDF2; the one which a table of names has is another one.
@@ -152,6 +152,9 @@ struct Pkcs12Pbe {
     rounds: u64,
 }
 
+/// Decrypts data with a key and an initialisation vector.
+type Decrypt = fn(&[u8], &[u8], &[u8]) -> Result<Vec<u8>, Problem>;
+
 /// Decrypts what was encrypted with a password, which is wrong where the padding is.
 pub(super) fn decrypt(
     algorithm: &AlgorithmIdentifierOwned,
@@ -179,7 +182,7 @@ fn parameters<T: for<'a> Decode<'a, Error = der::Error>>(algorithm: &AlgorithmId
 }
 
 fn pbes2(scheme: &Pbes2, data: &[u8], password: &Password, rounds: &mut Rounds) -> Result<Vec<u8>, Problem> {
-    let (length, cipher): (usize, fn(&[u8], &[u8], &[u8]) -> _) = match scheme.cipher.oid {
+    let (length, cipher): (usize, Decrypt) = match scheme.cipher.oid {
         ID_AES_128_CBC => (16, cbc_decrypt::<Aes128>),
         ID_AES_192_CBC => (24, cbc_decrypt::<Aes192>),
         ID_AES_256_CBC => (32, cbc_decrypt::<Aes256>),

@@ -38,8 +38,9 @@ impl Certificate {
     }
 
     fn pem_text(&self, path: &Path) -> Result<String, Denial> {
-        let unreadable =
-            |why| self.denial(format!("{} cannot be read: {why}", path.display()), "make it readable for this user");
+        let unreadable = |why| {
+            self.denial(format!("{} cannot be read: {why}", path.display()), "put it there, readable for this user")
+        };
         let bytes = short_file(path).map_err(unreadable)?;
         if is_pfx(&bytes) {
             return Err(self.denial(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use source_host::Denial;
 
-use super::pbe::Problem;
+use super::pbe::{MOST_ROUNDS, Problem};
 use super::{Certificate, Contents, pfx};
 use crate::cli::config::SecretFrom;
 use crate::cli::secrets::short_file;
@@ -15,8 +15,9 @@ impl Certificate {
     /// The keys and certificates of a file.
     pub(super) fn pkcs12(&self, path: &Path, password: Option<&str>) -> Result<Contents, Denial> {
         let file = path.display();
-        let bytes = short_file(path)
-            .map_err(|why| self.denial(format!("{file} cannot be read: {why}"), "make it readable for this user"))?;
+        let bytes = short_file(path).map_err(|why| {
+            self.denial(format!("{file} cannot be read: {why}"), "put it there, readable for this user")
+        })?;
         if !pfx::is_pfx(&bytes) {
             return Err(self.no_pkcs12(path, &bytes));
         }
@@ -75,7 +76,9 @@ impl Certificate {
                 self.denial(format!("{what} is protected with {algorithm}, which is not supported"), advice)
             }
             Problem::TooManyRounds(rounds) => self.denial(
-                format!("{what} asks for {rounds} rounds of hashing, which would take too long"),
+                format!(
+                    "{what} asks for {rounds} rounds of hashing for one of its parts, and all may take {MOST_ROUNDS}"
+                ),
                 "export it again with fewer, such as 100000",
             ),
         }

@@ -53,7 +53,7 @@ pub(crate) enum HeaderFrom {
 )]
 pub(super) enum RawHeader {
     Text(String),
-    Secret(RawSecret),
+    Secret(Box<RawSecret>),
 }
 
 /// Headers that the client writes by itself.
@@ -141,7 +141,7 @@ fn headers(
         }
         let from = match value.into_inner() {
             RawHeader::Text(text) => HeaderValue::from_str(&text).ok().map(HeaderFrom::Text),
-            RawHeader::Secret(RawSecret { expose: Some(_), .. }) => None,
+            RawHeader::Secret(raw) if raw.expose.is_some() => None,
             RawHeader::Secret(raw) => secret(&raw, folder).map(HeaderFrom::Secret),
         };
         match from {
