@@ -278,7 +278,7 @@ pub(crate) fn quota_failure((quota, left): (Quota, u64), config: &Config) -> Fai
 
 /// A hint that ends with the section of the errors page to read on in.
 pub(crate) fn see(hint: &str, section: &str) -> String {
-    format!("{hint} See docs/errors.md#{section}.")
+    format!("{hint} See docs/errors.md#{section}.").trim_start().to_owned()
 }
 
 /// The id that the body names, or else the one of the headers, fit to be shown.
