@@ -530,7 +530,8 @@ impl Machine {
     fn tell_what_is_missing(&mut self, answer: &Answer) {
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
-        let told = state.partial.map_or(round.at, |told| told.max(round.at));
+        // What lies before it is read again as well, and may lack a part the next time: all of that is told.
+        let told = state.partial.unwrap_or(state.reread.min(round.at));
         if answer.is_partial && told < round.end {
             state.partial = Some(round.end);
             let warning = self.warning.take().map(|warning| format!(" (`{warning}`)")).unwrap_or_default();

@@ -208,6 +208,18 @@ fn a_slice_that_did_not_fit_the_ring_is_followed_by_one_of_half_its_length() {
 }
 
 #[test]
+fn what_is_given_up_behind_a_gap_is_twice_as_long() {
+    let config = config();
+    let Round { until, at, .. } = state(&config).round.unwrap();
+    for (grain, length, expected) in [(1, 1, 2), (8, 5, 16), (1, 2 * MILLISECOND, 4 * MILLISECOND), (HOUR, 1, HOUR)] {
+        let round = Some(Round { until, at, end: at.plus(length) });
+        let mut state = State { grain, round, ..state(&config) };
+        state.pass_over(&config);
+        assert_eq!(state.grain, expected, "{grain} {length}");
+    }
+}
+
+#[test]
 fn a_complete_slice_ends_what_was_counted_of_its_failures() {
     let config = config();
     for (failures, left) in [(0, 0), (PATIENCE - 1, 0), (PATIENCE, PATIENCE - 1), (PATIENCE + 1, PATIENCE - 1)] {

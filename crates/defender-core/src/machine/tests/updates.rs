@@ -1,6 +1,7 @@
 //! What is updated in place: each version is an event, and no row is passed over by one that moves.
 
 use super::*;
+use crate::contract::Gap;
 
 const START: &str = r#","start":"2026-01-01T11:00:00Z","slice":"PT2H""#;
 
@@ -502,11 +503,14 @@ fn what_lies_beside_a_slice_is_in_the_range_of_the_gap_that_tells_of_it() {
 #[test]
 fn rows_of_one_tick_that_are_cut_in_silence_are_read_by_skip() {
     let ids: Vec<_> = (0..130).map(|n| format!("{n:03}")).collect();
-    // A page of fewer than ten rows teaches no cap: of the tick alone nothing is known then.
+    // A page of fewer than ten rows teaches no cap: of the tick alone nothing is known.
     for (page, count) in [(50, 49), (50, 50), (50, 51), (50, 99), (50, 130), (7, 6), (7, 7), (7, 8), (7, 20)] {
         let rows: Vec<_> = ids[..count].iter().map(|id| (id.as_str(), AT)).collect();
         let mut rig = Rig::of("graph", START, &Position::Resume(None));
         rig.machine.limits.suspicious_rows = u32::try_from(page).unwrap();
+        let state = State::begin(&rig.machine.config, None, rig.now.wall);
+        let (at, end) = (before(AT), behind(AT));
+        rig.machine.resume(&State { round: Some(Round { until: end, at, end }), ..state }.to_text()).unwrap();
         let batch = rig.poll(BUDGET, |url| cutting(&rows, url, TICKS, page)).unwrap();
         let mut seen: Vec<_> = batch.events.iter().map(|event| event.subject.as_str()).collect();
         seen.sort_unstable();
@@ -516,6 +520,37 @@ fn rows_of_one_tick_that_are_cut_in_silence_are_read_by_skip() {
             "{page} {count}"
         );
     }
+}
+
+#[test]
+fn as_many_rows_as_were_proven_to_be_all_are_doubted_and_fewer_are_not() {
+    let rows: Vec<_> = stamps(60);
+    let rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    let mut rig = Rig::of("graph", &format!(r#"{START},"overlap":"PT3H""#), &Position::Resume(None));
+    // Two passes over a page and what is not behind it.
+    for (count, requests) in [(60, 5), (59, 1), (60, 5), (49, 1)] {
+        rig.requests.clear();
+        let batch = rig.poll(BUDGET, |url| cutting(&rows[..count], url, TICKS, 100)).unwrap();
+        assert_eq!((rig.requests.len(), batch.gaps), (requests, Vec::new()), "{count}");
+        rig.advance(300);
+    }
+}
+
+#[test]
+fn a_range_that_is_as_full_as_a_page_by_the_second_reading_is_halved() {
+    let rows: Vec<_> = stamps(3);
+    let rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    let mut rig = Rig::of("graph", START, &Position::Resume(None));
+    rig.machine.limits.suspicious_rows = 2;
+    let state = State::begin(&rig.machine.config, None, rig.now.wall);
+    rig.machine.resume(&State { cap: Some(3), ..state }.to_text()).unwrap();
+    let mut asked = 0;
+    let batch = rig.poll(BUDGET, |url| {
+        asked += 1;
+        cutting(&rows[usize::from(asked == 1)..], url, TICKS, 100)
+    });
+    let batch = batch.unwrap();
+    assert_eq!((batch.events.len(), batch.gaps), (3, Vec::new()));
 }
 
 #[test]
@@ -901,6 +936,26 @@ fn a_partial_answer_is_a_gap_and_read_again_for_a_day() {
         rig.poll(BUDGET, |_| partial(&[])).unwrap();
     }
     assert!(rig.machine.state.as_ref().unwrap().reread > Tick::parse("2026-01-01T12:00:00Z").unwrap());
+}
+
+#[test]
+fn what_is_read_again_is_told_where_a_part_of_what_follows_was_missing_first() {
+    let members = r#","start":"2026-01-01T11:30:00Z","slice":"PT5M","overlap":"PT3H""#;
+    let mut rig = Rig::of("graph", members, &Position::Resume(None));
+    let mut told: Vec<Gap> = Vec::new();
+    for begins in ["11:50", "11:30", "11:40"] {
+        let missing_from = Tick::parse(&format!("2026-01-01T{begins}:00Z")).unwrap();
+        let batch = rig.poll(BUDGET, |url| {
+            let since = Tick::parse(&read(url).split(" ge ").nth(1).unwrap()[..TICKS]).unwrap();
+            (if since >= missing_from { 206 } else { 200 }, Vec::new(), answer(&[], None).2)
+        });
+        told.extend(batch.unwrap().gaps);
+        rig.advance(300);
+    }
+    // Each begins where the one before ended, and the first where reading again does.
+    assert_eq!(told[0].since, Tick::parse("2026-01-01T11:30:00Z").unwrap(), "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[0].until == pair[1].since), "{told:?}");
+    assert_eq!(told[told.len() - 1].until, Tick::parse("2026-01-01T12:09:00Z").unwrap(), "{told:?}");
 }
 
 #[test]
