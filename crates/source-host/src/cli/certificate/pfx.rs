@@ -101,12 +101,7 @@ impl Pfx {
         if let Some(MacData { mac, salt, rounds: asked }) = &self.mac {
             verify_mac(mac, salt.as_bytes(), *asked, &self.safe, password, rounds)?;
         }
-        let opened = self.contents(password, rounds);
-        // The MAC has shown that the password is the right one.
-        opened.map_err(|problem| match problem {
-            Problem::WrongPassword if self.mac.is_some() => Problem::Damaged,
-            problem => problem,
-        })
+        self.contents(password, rounds)
     }
 
     fn contents(&self, password: &Password, rounds: &mut Rounds) -> Result<Contents, Problem> {

@@ -187,17 +187,19 @@ fn parts(name: &str) -> (Vec<u8>, Vec<u8>) {
 fn a_pkcs12_file_that_cannot_sign_is_told_in_a_sentence() {
     let [first, second, ecdsa, expired] = ["first.pem", "second.pem", "ecdsa.pem", "expired.pem"].map(parts);
     let cut = std::fs::read(fixture("plain.pfx")).unwrap();
-    let cases: [(&[&[u8]], &[&[u8]], &str); 7] = [
-        (&[], &[&first.1], "holds no private key"),
-        (&[&first.0], &[], "holds no certificate"),
-        (&[&first.0], &[&second.1, &ecdsa.1], "no certificate in "),
-        (&[&ecdsa.0], &[&ecdsa.1], "is an ECDSA key"),
-        (&[&expired.0], &[&expired.1], "expired on 2020-01-01 00:00:00 UTC"),
-        (&[&first.0], &[b"0123"], "holds a damaged certificate"),
-        (&[&[0x30, 0]], &[&first.1], "cannot be used"),
-    ];
-    for (keys, certificates, words) in cases {
-        let (told, _) = refusal(&pkcs12(file(unprotected(keys, certificates, Lengths::Definite)).path(), None));
+    let told = |keys: &[&[u8]], certificates: &[&[u8]]| {
+        let file = file(unprotected(keys, certificates, Lengths::Definite));
+        refusal(&pkcs12(file.path(), None)).0
+    };
+    for (told, words) in [
+        (told(&[], &[&first.1]), "holds no private key"),
+        (told(&[&first.0], &[]), "holds no certificate"),
+        (told(&[&first.0], &[&second.1, &ecdsa.1]), "no certificate in "),
+        (told(&[&ecdsa.0], &[&ecdsa.1]), "is an ECDSA key"),
+        (told(&[&expired.0], &[&expired.1]), "expired on 2020-01-01 00:00:00 UTC"),
+        (told(&[&first.0], &[b"0123"]), "holds a damaged certificate"),
+        (told(&[&[0x30, 0]], &[&first.1]), "cannot be used"),
+    ] {
         assert!(told.starts_with("nothing can be signed for `certificate`: ") && told.contains(words), "{told}");
     }
     let (told, _) = refusal(&pkcs12(file(&cut[..cut.len() / 2]).path(), None));

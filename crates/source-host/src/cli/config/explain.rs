@@ -152,6 +152,10 @@ mod tests {
                 "[host]\nproxy = \"http://p:1\"\nproxy_credentials = { pkcs12 = \"p\" }",
                 "host.toml:3: say where user:password comes from",
             ),
+            (
+                "[host]\nproxy = \"http://p:1\"\nproxy_credentials = { env = \"P\", password = { env = \"Q\" } }",
+                "host.toml:3: say where user:password comes from",
+            ),
             ("[[source]]\nname = \"a\"\nconfig = {s = 1}\n[source.secrets]\ns = {env = \"S\"}", "stands in both"),
             ("[[source]\n", "host.toml:1: "),
             ("[[source]]\nname = 3", "host.toml:2: a whole number stands where a text in quotes belongs"),

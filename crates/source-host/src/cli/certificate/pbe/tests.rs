@@ -95,6 +95,11 @@ fn a_key_is_decrypted_whatever_it_was_encrypted_with_and_only_by_its_password() 
             assert_eq!(decrypted(key, wrong), Err(Problem::WrongPassword), "{options}");
         }
     }
+    // What some of these make of it looks as if it were padded.
+    for number in 0..1000 {
+        let refused = decrypted(SUPPORTED[0].1, &format!("canary-{number}"));
+        assert_eq!(refused, Err(Problem::WrongPassword), "{number}");
+    }
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn files_of_several_programs_are_read() {
         ("nss.p12", PASSWORD, (1, 1)),
         ("empty.pfx", "", (1, 1)),
         ("absent.pfx", "", (1, 1)),
+        ("nomac.pfx", PASSWORD, (1, 1)),
         ("plain.pfx", "", (1, 1)),
         // It needs none.
         ("plain.pfx", PASSWORD, (1, 1)),
@@ -100,6 +101,11 @@ fn a_wrong_password_opens_nothing() {
         }
     }
     assert_eq!(read(&fixture("modern.pfx"), "").err(), Some(Problem::WrongPassword));
+    // What some of these make of it looks as if it were padded.
+    for number in 0..1000 {
+        let refused = read(&fixture("nomac.pfx"), &format!("canary-{number}")).err();
+        assert_eq!(refused, Some(Problem::WrongPassword), "{number}");
+    }
 }
 
 #[test]
