@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) device_answers: VecDeque<&'static str>,
     /// When those came.
     pub(crate) polled: Vec<Instant>,
+    /// How the next requests for codes and tokens are answered in place of that: status, headers and body.
+    pub(crate) answers: VecDeque<(u16, &'static str, &'static str)>,
     /// What proves the application, where it is no public client.
     pub(crate) client_secret: Option<&'static str>,
     /// How often another one was sent.
@@ -89,7 +91,10 @@ impl Authority {
         let Some(request) = Request::read(&mut BufReader::new(stream.try_clone().unwrap())) else { return };
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let is_v2 = path.contains("/oauth2/v2.0/");
-        let (status, header, body) = match path.rsplit('/').next().unwrap() {
+        let neighbour = path.rsplit('/').next().unwrap();
+        let answer = if neighbour == "authorize" { None } else { self.state().answers.pop_front() };
+        let (status, header, body) = match neighbour {
+            _ if let Some((status, header, body)) = answer => (status, header.to_owned(), body.to_owned()),
             "authorize" => self.authorize(&form(query), is_v2),
             "devicecode" => self.device_code(&form(&text(&request)), is_v2),
             "token" => self.token(&form(&text(&request)), is_v2),
@@ -103,7 +108,8 @@ impl Authority {
             }
         };
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\nconnection: close\r\n");
+        let of_type = if header.contains("content-type") { "" } else { "content-type: application/json\r\n" };
+        let head = format!("HTTP/1.1 {status} Status\r\n{of_type}connection: close\r\n");
         // A client that went away has its reasons.
         drop(stream.write_all(format!("{head}{header}content-length: {length}\r\n\r\n{body}").as_bytes()));
     }

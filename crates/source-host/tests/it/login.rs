@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Stdio};
 
-use crate::authority::{Authority, refresh_token};
+use crate::authority::{Authority, TENANT, refresh_token};
 use crate::refresh::configure;
 use crate::setup::{Ended, Setup};
 
@@ -116,7 +116,20 @@ fn a_login_that_is_refused_says_why_and_keeps_nothing() {
     let port = back.split('?').next().unwrap();
     let refusal = "error=access_denied&error_description=AADSTS65004%3A+User+declined";
     get(&format!("{port}/?{refusal}&state={state}"));
-    login.end().failed(3, &["access_denied: AADSTS65004: User declined", "grant consent under 'API permissions'"]);
+    let meaning = "AADSTS65004): the user declined what the application asks for";
+    let expected =
+        ["/authorize answered HTTP 302: access_denied: AADSTS65004: User declined", meaning, "#aadsts65004."];
+    login.end().failed(3, &expected);
+    // What no catalogue holds is told in the words of the login.
+    for (error, hint) in [("access_denied", "grant consent under 'API permissions'"), ("odd", "compare `tenant_id`")] {
+        let mut login = Login::start(&setup, &[]);
+        let (_, answer) = get(&login.address());
+        let (port, state) =
+            (location(&answer).split('?').next().unwrap(), location(&answer).rsplit_once("&state=").unwrap().1);
+        get(&format!("{port}/?error={error}&error_description=AADSTS1%3A+No&state={state}"));
+        let ended = login.end().failed(3, &[&format!("{error}: AADSTS1: No"), hint]);
+        assert!(!ended.stderr.contains("docs/errors.md"), "{}", ended.stderr);
+    }
     // A code that somebody used before is none.
     let mut login = Login::start(&setup, &[]);
     let (_, answer) = get(&login.address());
@@ -173,6 +186,104 @@ fn a_login_changes_over_to_the_spare_secret_as_a_run_does() {
         log_in().failed(3, &["invalid_client", "both values of `client_secret` were refused"]);
         assert_eq!(authority.state().refused_secrets, 3);
     }
+}
+
+/// A login by a device code that is answered so at once.
+#[track_caller]
+fn refused(answer: (u16, &'static str, &'static str), status: i32, said: &[&str]) -> Ended {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    authority.state().answers.push_back(answer);
+    let url = format!("{}/{TENANT}/oauth2/v2.0/devicecode answered HTTP {}", authority.origin(), answer.0);
+    let ended = Login::start(&setup, &["--device-code"]).end();
+    ended.failed(status, &[&["no device code came", &url], said].concat())
+}
+
+#[test]
+fn an_endpoint_that_is_busy_says_when_to_begin_again() {
+    let begin = "begin again in 7 s, as it asks. See docs/errors.md#tokenstatus-";
+    refused((429, "retry-after: 7\r\n", ""), 1, &["it throttles now", &format!("{begin}429.")]);
+    let page = (503, "retry-after: 7\r\ncontent-type: text/html\r\n", "<html>Maintenance</html>");
+    refused(page, 1, &[" with text/html", "it is unavailable now", &format!("{begin}5xx.")]);
+    let ended = refused((503, "", "{}"), 1, &["it is unavailable now", "begin again in a minute or two. See docs/"]);
+    assert!(!ended.stderr.contains("asked again"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_listed_code_is_told_as_check_tells_it_and_with_all_ids() {
+    for (body, status, said) in [
+        (
+            r#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application 'x' was not found."}"#,
+            2,
+            ["/client_id: ", "the application is not in this tenant", "See docs/errors.md#aadsts700016."],
+        ),
+        (
+            r#"{"error":"invalid_request","error_description":"No.","error_codes":[90002]}"#,
+            2,
+            ["/tenant_id: ", "there is no such tenant in this cloud", "See docs/errors.md#aadsts90002."],
+        ),
+        (
+            r#"{"error":"invalid_resource","error_description":"AADSTS500011: No."}"#,
+            2,
+            ["/endpoints/audience: ", "no service principal for the audience", "See docs/errors.md#aadsts500011."],
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"AADSTS53003: No."}"#,
+            3,
+            ["AADSTS53003: ", "a conditional access policy blocks the token", "See docs/errors.md#aadsts53003."],
+        ),
+        // Nothing proves the application, and that is no secret which is wrong.
+        (
+            r#"{"error":"invalid_client","error_description":"AADSTS7000218: No."}"#,
+            3,
+            ["invalid_client: AADSTS7000218: No.", "'Allow public client flows'", "check `client_id`"],
+        ),
+        (
+            r#"{"error":"odd","error_description":"AADSTS1: No."}"#,
+            3,
+            ["odd: AADSTS1: No.", "no known reason", "See docs/errors.md#errors-without-a-listed-aadsts-code."],
+        ),
+    ] {
+        refused((400, "", body), status, &said);
+    }
+    let body =
+        r#"{"error":"invalid_request","error_description":"AADSTS90002: No.","trace_id":"t-1","correlation_id":"c-2"}"#;
+    let headers = "x-ms-request-id: r-3\r\nclient-request-id: q-4\r\n";
+    let ids = "for Microsoft's support: trace_id t-1, correlation_id c-2, x-ms-request-id r-3, client-request-id q-4";
+    refused((400, headers, body), 2, &[ids]);
+}
+
+#[test]
+fn a_page_in_place_of_a_code_or_a_token_is_told_as_one() {
+    let page = (200, "content-type: text/html\r\n", "<html>Log in to this network</html>");
+    let told = ["with text/html", "that is a page", "usually a proxy or a captive portal"];
+    refused(page, 1, &told);
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    for (answer, said) in [
+        (page, &told[..]),
+        ((200, "", r#"{"access_token":"canary"}"#), &["it holds no refresh token", "the scope `offline_access`"]),
+    ] {
+        authority.state().answers.push_back(answer);
+        let mut login = Login::start(&setup, &[]);
+        let (_, came_back) = get(&login.address());
+        ask(location(&came_back));
+        let ended =
+            login.end().failed(1, &[&["the code was not taken", "oauth2/v2.0/token answered HTTP 200"], said].concat());
+        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_login_that_waits_for_a_person_outlasts_what_passes() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    let code =
+        r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1}"#;
+    authority.state().answers.extend([(200, "", code), (503, "", r#"{"error":"temporarily_unavailable"}"#)]);
+    let ended = Login::start(&setup, &["--device-code"]).end().succeeded();
+    assert!(ended.stderr.contains("answered HTTP 503: temporarily_unavailable; it is asked again"), "{}", ended.stderr);
+    assert_eq!(setup.read("token"), refresh_token(1) + "\n");
 }
 
 #[test]

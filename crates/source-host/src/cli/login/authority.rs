@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Request, StatusCode, Uri};
+use http::response::Parts;
+use http::{Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -12,8 +14,9 @@ use source_host::{HttpError, SecretPlace, SecretSource, SecretUse, SecretValue, 
 
 use super::super::config::{Config, SourceTable};
 use super::super::open::{Components, Network, grants};
-use super::super::report::{Report, one_line};
+use super::super::report::Report;
 use super::super::secrets::{config_without_secrets, source_of};
+use super::refusal::{Judge, Refusal};
 use super::{REFRESH_TOKEN, no_refresh_token};
 use crate::hooks::MOST_REPETITIONS;
 use crate::secrets::{Scrubber, has_another};
@@ -40,15 +43,16 @@ pub(super) struct Authority {
     proof: Vec<(String, Arc<dyn SecretSource>)>,
     transport: Arc<dyn Transport>,
     timeouts: Timeouts,
+    judge: Judge,
 }
 
 /// What came of a request for tokens.
 pub(super) enum Answer {
     /// The refresh token.
     Tokens(SecretValue),
-    /// The word of `error`, and what the server says of it.
-    Refused { error: String, reason: String },
-    /// None came, or none that means anything: a clause.
+    /// No refresh token.
+    Refused(Refusal),
+    /// No answer: a clause.
     Silence(String),
 }
 
@@ -102,6 +106,7 @@ impl Authority {
             proof,
             transport: Arc::<source_host::LiveTransport>::clone(&network.transport),
             timeouts: config.host.limits.timeouts,
+            judge: Judge { component, config: json, policy, limits: config.host.limits.clone() },
         })
     }
 
@@ -120,7 +125,7 @@ impl Authority {
     pub(super) async fn redeem(&self, grant: &[(&str, &str)]) -> Result<Answer, Report> {
         let (mut answer, mut sent) = self.redeem_once(grant).await?;
         for _ in 0..MOST_REPETITIONS {
-            if !matches!(&answer, Answer::Refused { error, .. } if error == "invalid_client") {
+            if !matches!(&answer, Answer::Refused(refusal) if refusal.word() == "invalid_client") {
                 break;
             }
             if !has_another(self.proof.iter().map(|(_, source)| source).zip(&sent)).await {
@@ -152,16 +157,17 @@ impl Authority {
         for (_, value) in grant {
             scrubber.add(value, "***");
         }
-        let (status, answer) = match self.post(&url, &fields).await {
+        let (head, body) = match self.post(&url, &fields).await {
             Ok(answered) => answered,
-            Err(error) => return Ok((Answer::Silence(format!("there was no answer: {error}")), sent)),
+            Err(error) => return Ok((Answer::Silence(format!("{url} gave no answer: {error}")), sent)),
         };
-        if status.is_success()
+        let answer: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
+        if head.status.is_success()
             && let Some(token) = answer.get(REFRESH_TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty())
         {
             return Ok((Answer::Tokens(SecretValue::new(token)), sent));
         }
-        Ok((self.refusal(status, &answer, &scrubber), sent))
+        Ok((Answer::Refused(Refusal::new(&url, &head, &body, &scrubber)), sent))
     }
 
     /// Asks for a code that a person types elsewhere.
@@ -169,33 +175,25 @@ impl Authority {
         let fields = [("client_id", self.client_id.as_str()), (self.target.0, self.target.1.as_str())];
         let url = format!("{}devicecode", self.base);
         let asked = "no device code came";
-        let (status, answer) = self
-            .post(&url, &fields)
-            .await
-            .map_err(|error| Report::failed(asked).because(error).hint("check the network, and `endpoints.token`"))?;
-        if status.is_success() {
+        let (head, body) = self.post(&url, &fields).await.map_err(|error| {
+            Report::failed(asked)
+                .because(format!("{url} gave no answer: {error}"))
+                .hint("check the network, and `endpoints.token`")
+        })?;
+        if head.status.is_success()
+            && let Ok(answer) = serde_json::from_slice(&body)
+        {
             return Ok(answer);
         }
-        match self.refusal(status, &answer, &Scrubber::default()) {
-            Answer::Refused { error, reason } => Err(refused(asked, &error, &reason)),
-            Answer::Silence(why) => Err(Report::failed(asked).because(why).hint("check `endpoints.token`")),
-            Answer::Tokens(_) => Err(Report::failed(asked)),
-        }
+        Err(self.explain(asked, &Refusal::new(&url, &head, &body, &Scrubber::default())).await)
     }
 
-    fn refusal(&self, status: StatusCode, answer: &Map<String, Value>, scrubber: &Scrubber) -> Answer {
-        let text = |name: &str| answer.get(name).and_then(Value::as_str);
-        let Some(error) = text("error") else {
-            let what = if status.is_success() { "holds no refresh token" } else { "says nothing that is known" };
-            return Answer::Silence(format!("the answer of {} (HTTP {}) {what}", self.base, status.as_u16()));
-        };
-        let reason = text("error_description").unwrap_or_default();
-        let scrubbed = scrubber.bytes(reason.as_bytes());
-        let reason = scrubbed.map_or_else(|| reason.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Answer::Refused { error: one_line(error), reason: one_line(&reason) }
+    /// What a person is told of a refusal.
+    pub(super) async fn explain(&self, what: &str, refusal: &Refusal) -> Report {
+        self.judge.explain(what, refusal, self.proof.is_empty()).await
     }
 
-    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<(StatusCode, Map<String, Value>), HttpError> {
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<(Parts, Bytes), HttpError> {
         let form = encoded(fields);
         let request = Request::post(url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -206,34 +204,12 @@ impl Authority {
         let patience = self.timeouts.connect.saturating_add(self.timeouts.first_byte);
         let asked = tokio::time::timeout(patience, self.transport.send(request, self.timeouts));
         let answer = asked.await.map_err(|_| HttpError::ConnectionReadTimeout)??;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect();
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect();
         let body = tokio::time::timeout(self.timeouts.between_bytes, body);
         let body = body.await.map_err(|_| HttpError::ConnectionReadTimeout)?;
         let body = body.map_err(|_| HttpError::HttpResponseBodySize(None))?.to_bytes();
-        // A page of a proxy is an answer as well, without members.
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-    }
-}
-
-/// What a person is told of a refusal, with where to read on.
-pub(super) fn refused(what: &str, error: &str, reason: &str) -> Report {
-    let report = Report::refused(what).because(format!("{error}: {reason}").trim_end_matches(": "));
-    let code = reason.strip_prefix("AADSTS").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
-    match (error, code.flatten().filter(|code| !code.is_empty())) {
-        ("access_denied" | "authorization_declined" | "consent_required", _) => report.hint(
-            "a person said no, or may not consent: have an administrator grant consent under 'API permissions' of the app \
-             registration, and log in again",
-        ),
-        ("expired_token" | "code_expired", _) => report.hint("the code was not used in time: begin again"),
-        ("invalid_client" | "unauthorized_client", _) => report.hint(
-            "check `client_id`; an application that is no public client needs its `client_secret` or `certificate` beside \
-             `refresh_token`, any other 'Allow public client flows' under 'Authentication' of the app registration",
-        ),
-        (_, Some(code)) => report.hint(format!(
-            "docs/errors.md has a section on AADSTS{code}, or https://login.microsoftonline.com/error?code={code}"
-        )),
-        _ => report.hint("compare `tenant_id`, `client_id` and `endpoints` with the app registration"),
+        Ok((head, body))
     }
 }
 

@@ -22,8 +22,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::super::print;
-use super::super::report::{Report, one_line};
-use super::authority::{Answer, Authority, refused};
+use super::super::report::Report;
+use super::authority::{Answer, Authority};
+use super::refusal::Refusal;
 
 /// Connections at a time. A browser has a few, and asks for an icon as well.
 const CONNECTIONS: usize = 16;
@@ -71,8 +72,9 @@ pub(super) async fn log_in(authority: &Authority, port: u16) -> Result<SecretVal
         }
         if !value("error").is_empty() {
             let _gone = page.send((StatusCode::OK, "The login failed. The terminal says why."));
-            let (error, reason) = (one_line(value("error")), one_line(value("error_description")));
-            return Err(refused("the login was not completed", &error, &reason));
+            let asked = url.split('?').next().unwrap_or_default();
+            let refusal = Refusal::brought_back(asked, value("error"), value("error_description"));
+            return Err(authority.explain("the login was not completed", &refusal).await);
         }
         let grant = [
             ("grant_type", "authorization_code"),
@@ -88,10 +90,10 @@ pub(super) async fn log_in(authority: &Authority, port: u16) -> Result<SecretVal
         let _gone = page.send((StatusCode::OK, shown));
         return match answer {
             Answer::Tokens(refresh_token) => Ok(refresh_token),
-            Answer::Refused { error, reason } => Err(refused("the code was not taken", &error, &reason)),
-            Answer::Silence(why) => Err(Report::failed("the code was not taken").because(why).hint(
-                "begin again; where an answer holds no refresh token, the application lacks the scope `offline_access`",
-            )),
+            Answer::Refused(refusal) => Err(authority.explain("the code was not taken", &refusal).await),
+            Answer::Silence(why) => Err(Report::failed("the code was not taken")
+                .because(why)
+                .hint("check the network, and `endpoints.token`; then begin again")),
         };
     }
     Err(Report::failed("nobody can come back to this machine any more").hint("begin again"))

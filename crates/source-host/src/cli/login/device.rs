@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::print;
 use super::super::report::{Report, one_line};
-use super::authority::{Answer, Authority, refused};
+use super::authority::{Answer, Authority};
 
 /// Between two questions, where the server says nothing, and what is added where it is asked too often. Source: RFC 8628,
 /// sections 3.2 and 3.5.
@@ -43,19 +43,25 @@ pub(super) async fn log_in(authority: &Authority) -> Result<SecretValue, Report>
         sleep(interval).await;
         match authority.redeem(&grant).await? {
             Answer::Tokens(refresh_token) => return Ok(refresh_token),
-            Answer::Refused { error, reason } => match error.as_str() {
+            Answer::Refused(refusal) => match refusal.word() {
                 "authorization_pending" => {}
                 "slow_down" => interval = (interval + INTERVAL).min(LONGEST_INTERVAL),
-                _ => return Err(refused("the login was not completed", &error, &reason)),
+                // The person may be at it all the same.
+                _ if refusal.passes() => interval = later(interval, &refusal.said()),
+                _ => return Err(authority.explain("the login was not completed", &refusal).await),
             },
-            // The person may be at it all the same.
-            Answer::Silence(why) => {
-                tracing::warn!("{why}; it is asked again");
-                interval = (interval * 2).min(LONGEST_INTERVAL);
-            }
+            Answer::Silence(why) => interval = later(interval, &why),
         }
     }
-    Err(refused("the login was not completed", "expired_token", "nobody typed the code in time"))
+    Err(Report::refused("the login was not completed")
+        .because("expired_token: nobody typed the code in time")
+        .hint("the code was not used in time: begin again"))
+}
+
+/// A longer interval, after what may pass.
+fn later(interval: Duration, why: &str) -> Duration {
+    tracing::warn!("{why}; it is asked again");
+    (interval * 2).min(LONGEST_INTERVAL)
 }
 
 /// A number of seconds, which version 1 of the endpoint writes as a text.

@@ -9,6 +9,7 @@
 mod authority;
 mod browser;
 mod device;
+mod refusal;
 
 use std::path::PathBuf;
 use std::time::Duration;
