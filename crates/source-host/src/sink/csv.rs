@@ -12,7 +12,7 @@ use super::{Sink, SinkError, in_background};
 use crate::bindings::{Batch, Event, Payload};
 
 /// The attribute of an event that holds the header of its row.
-const HEADER: &str = "csv-header";
+pub(super) const HEADER: &str = "csv-header";
 
 /// A CSV file that grows.
 #[derive(Debug)]

@@ -4,13 +4,15 @@ use std::io::Write as _;
 
 use memchr::memchr2;
 
+use super::csv::HEADER as CSV_HEADER;
 use crate::bindings::{Batch, Event, Gap, GapCause, Instant, Payload};
 use crate::timestamp::Rfc3339;
 
 /// What a line holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Shape {
-    /// `source`, `kind`, `key`, `subject`, `occurred`, `visible`, and the record under `body`.
+    /// `source`, `kind`, `key`, `subject`, `occurred`, `visible`, `attributes` where there are any, and the record under
+    /// `body`.
     #[default]
     Enveloped,
     /// The record alone.
@@ -34,7 +36,8 @@ pub fn batch_lines(source: &str, batch: &Batch) -> Vec<u8> {
 
 /// The bytes that an event's line takes at the most, where nothing in its texts is escaped.
 pub(super) fn room_for(event: &Event) -> usize {
-    event.body.as_bytes().len() + event.key.len() + event.subject.len() + event.kind.len() + 256
+    let attributes: usize = attributes(event).map(|(name, value)| name.len() + value.len() + 6).sum();
+    event.body.as_bytes().len() + event.key.len() + event.subject.len() + event.kind.len() + attributes + 256
 }
 
 /// Appends an event without its line break.
@@ -48,6 +51,7 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
     push_member(out, ",\"subject\":", &event.subject);
     push_time(out, ",\"occurred\":", event.occurred);
     push_time(out, ",\"visible\":", event.visible);
+    push_attributes(out, event);
     out.extend_from_slice(b",\"body\":");
     match &event.body {
         Payload::Text(text) if is_json(&event.content_type) => push_json(out, text.as_bytes()),
@@ -55,6 +59,25 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
         Payload::Binary(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
     }
     out.push(b'}');
+}
+
+/// What a line tells of an event's attributes: all but the header of a CSV row, which is the same for each of them.
+pub(super) fn attributes(event: &Event) -> impl Iterator<Item = (&str, &str)> {
+    event.attributes.iter().map(|(name, value)| (&**name, &**value)).filter(|(name, _)| *name != CSV_HEADER)
+}
+
+/// The member `attributes`, where there are any.
+fn push_attributes(out: &mut Vec<u8>, event: &Event) {
+    let mut before: &[u8] = b",\"attributes\":{";
+    for (name, value) in attributes(event) {
+        out.extend_from_slice(before);
+        push_string(out, name);
+        push_member(out, ":", value);
+        before = b",";
+    }
+    if before == b"," {
+        out.push(b'}');
+    }
 }
 
 /// What every enveloped line of a source begins with.
@@ -202,6 +225,27 @@ mod tests {
         );
         assert_eq!(line(Shape::Enveloped, "application/json", body), expected);
         assert_eq!(line(Shape::Bare, "application/json; profile=raw", body), body);
+    }
+
+    #[test]
+    fn attributes_stand_before_the_record_and_the_header_of_a_csv_row_is_none_of_them() {
+        let with = |attributes: &[(&str, &str)]| {
+            let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let mut out = Vec::new();
+            push_event(
+                &mut out,
+                Shape::Enveloped,
+                "tenant",
+                &Event { attributes, ..event("application/json", "{\"a\":1}") },
+            );
+            String::from_utf8(out).unwrap()
+        };
+        let without = with(&[]);
+        assert!(!without.contains("attributes"), "{without}");
+        let expected = r#","attributes":{"without":"evidence","defects":"odd-\"member\""},"body":{"a":1}}"#;
+        let told = with(&[("without", "evidence"), ("csv-header", "a,b"), ("defects", "odd-\"member\"")]);
+        assert_eq!(told, without.replace(r#","body":{"a":1}}"#, expected));
+        assert_eq!(with(&[("csv-header", "a,b")]), without);
     }
 
     #[test]
