@@ -103,7 +103,10 @@ pub(super) async fn review(
     let component = components.load(table.component.as_deref()).map_err(of)?;
     let WithSecrets { json, secrets, identities } = config_with_secrets(table)?;
     let reviewed = Source::review(&component, &json, &grants(table), &config.host.limits).await;
-    let (plan, policy) = reviewed.map_err(|error| of(about_placeholder(error, &secrets)))?;
+    let (plan, policy) = match reviewed {
+        Ok(reviewed) => reviewed,
+        Err(error) => return Err(of(about_placeholder(error, &secrets, &component, &config.host.limits).await)),
+    };
     for identity in identities {
         identity.planned(&plan).map_err(of)?;
     }
@@ -129,23 +132,39 @@ pub(crate) async fn open(
     Ok(Opened { source, plan, max_checkpoint_bytes })
 }
 
-/// A component that finds fault with what stands in place of a secret is meant to see the value.
-fn about_placeholder(error: OpenError, secrets: &Secrets) -> Report {
-    let blamed = match &error {
-        OpenError::Config(problems) => problems.iter().find_map(|problem| {
-            let pointer = problem.pointer.as_deref()?;
-            secrets.holds(pointer).then(|| pointer.trim_start_matches('/').to_owned())
-        }),
-        _ => None,
+/// A component that finds fault with what stands in place of a secret is meant to see the value, unless its schema says that
+/// a secret belongs there, or knows no such member.
+async fn about_placeholder(error: OpenError, secrets: &Secrets, component: &Component, limits: &Limits) -> Report {
+    let mut blamed: Vec<String> = match &error {
+        OpenError::Config(problems) => problems
+            .iter()
+            .filter_map(|problem| problem.pointer.as_deref().filter(|pointer| secrets.holds(pointer)))
+            .map(|pointer| pointer.trim_start_matches('/').to_owned())
+            .collect(),
+        _ => Vec::new(),
     };
     let report = Report::from(error);
-    match blamed {
+    if !blamed.is_empty()
+        && let Ok(description) = Source::describe(component, limits).await
+    {
+        blamed.retain(|member| is_to_be_seen(&description.config_schema, member));
+    }
+    match blamed.first() {
         Some(member) => report.hint(format!(
             "`{member}` holds a placeholder, as every member under `secrets` does; if it is none, add `expose = true`: \
              {member} = {{ env = \"NAME\", expose = true }}"
         )),
         None => report,
     }
+}
+
+/// Whether a member may be none of the secrets of a component, as far as its schema says. There is nothing to learn from one
+/// without members.
+fn is_to_be_seen(schema: &str, member: &str) -> bool {
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap_or_default();
+    schema.get("properties").is_none_or(|members| {
+        members.get(member).is_some_and(|member| member.get("writeOnly") != Some(&serde_json::Value::Bool(true)))
+    })
 }
 
 /// Microsoft's hosts, and what the operator allows beyond them.

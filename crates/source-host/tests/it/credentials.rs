@@ -324,6 +324,25 @@ fn where_both_secrets_are_refused_the_source_ends() {
     run().failed(2, &["`client_secret` is not to be exposed"]);
 }
 
+#[test]
+fn a_placeholder_is_blamed_where_no_secret_belongs_and_not_for_other_complaints() {
+    let service = Service::start(|_, _| Err("never asked".to_owned()));
+    let check = |secrets: &str| {
+        let setup = setup(&service, "v1", secrets);
+        setup.write("first", "canary-first");
+        setup.run(&["check", "--config", "host.toml"])
+    };
+    for (secrets, said) in [
+        ("client_secret = { file = \"first\" }\naccess_token = { file = \"first\" }", "is not the only credential"),
+        ("client_secert = { file = \"first\" }", "client_secert"),
+    ] {
+        let ended = check(secrets).failed(2, &[said]);
+        assert!(!ended.stderr.contains("expose"), "{}", ended.stderr);
+    }
+    let seen = "client_secret = { file = \"first\" }\nformat = { file = \"first\" }";
+    check(seen).failed(2, &["`format` holds a placeholder", "format = { env = \"NAME\", expose = true }"]);
+}
+
 /// A token of another issuer, whose key is that of `second.pem`.
 fn federated(generation: &str) -> String {
     let PrivateKeyDer::Pkcs1(key) = PrivateKeyDer::from_pem_file(fixture("second.pem")).unwrap() else {
