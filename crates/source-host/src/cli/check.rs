@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use source_host::{Level, RunError};
+use source_host::{Clock as _, Failure, Level, RunError, SystemClock};
 use tracing::Instrument as _;
 
-use super::config::Config;
-use super::open::{Components, network, open};
+use super::claims::{self, Told};
+use super::config::{Config, EntryFrom, SourceTable};
+use super::open::{Components, Opened, network, open};
 use super::print;
 use super::report::{Report, sentence};
+use super::secrets::pointer;
 
 /// Probes every source and prints what each has to say.
 pub(crate) async fn check(path: &Path) -> Result<(), Report> {
@@ -27,6 +29,12 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
         };
         match opened.source.probe().instrument(tracing::info_span!("probe", source = name)).await {
             Ok(Ok(findings)) => {
+                for Told { sentence, warning } in told(table, &opened).await {
+                    print(&format!("{name}: ok: {sentence}"))?;
+                    if let Some(warning) = warning {
+                        print(&format!("{name}: warning: {warning}"))?;
+                    }
+                }
                 for finding in &findings {
                     let level = match finding.level {
                         Level::Error => "error",
@@ -44,9 +52,15 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
             Ok(Err(failure)) => {
                 // What a component makes of a secret that is not there leads nowhere.
                 let missing = opened.source.missing_secret();
+                let is_refusal = matches!(failure, Failure::Unauthenticated(_) | Failure::Forbidden(_));
                 let mut report = Report::from(missing.map_or_else(|| RunError::from(failure), RunError::Secret));
                 for denial in opened.source.denials() {
                     report = report.because(denial);
+                }
+                if is_refusal {
+                    for Told { sentence, warning } in told(table, &opened).await {
+                        report = warning.into_iter().fold(report.because(sentence), Report::because);
+                    }
                 }
                 problems.push(report.of(name));
             }
@@ -54,4 +68,17 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
         }
     }
     Report::all(problems)
+}
+
+/// What the tokens say of which only the host sees anything. One that is not there was told before.
+async fn told(table: &SourceTable, opened: &Opened) -> Vec<Told> {
+    let mut all = Vec::new();
+    for (at, bearer) in &opened.bearers {
+        let from = table.secrets.iter().find(|(member, _)| pointer(member) == *at).map(|(_, entry)| &entry.from);
+        let is_of_identity = matches!(from, Some(EntryFrom::ManagedIdentity { .. }));
+        if let Ok(token) = bearer.value(&http::Uri::default()).await {
+            all.extend(claims::told(token.expose(), is_of_identity, SystemClock::default().wall()));
+        }
+    }
+    all
 }

@@ -244,9 +244,14 @@ impl ManagedIdentity {
         let said = if said.is_empty() { "nothing that is known".to_owned() } else { said.join(": ") };
         let mut scrubber = Scrubber::default();
         scrubber.add(self.endpoint.header.1.expose(), "***");
-        let scrubbed = scrubber.bytes(said.as_bytes());
-        let said = one_line(&scrubbed.map_or(said, |bytes| String::from_utf8_lossy(&bytes).into_owned()));
-        let why = format!("{} refused (HTTP {}): {said}", self.endpoint.name, status.as_u16());
+        let shown = |said: &str| {
+            let scrubbed = scrubber.bytes(said.as_bytes());
+            one_line(&scrubbed.map_or(said.into(), |bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        let said = shown(&said);
+        // What support asks for.
+        let id = text("correlationId").map_or_else(String::new, |id| format!(" (correlationId {})", shown(id)));
+        let why = format!("{} refused (HTTP {}): {said}{id}", self.endpoint.name, status.as_u16());
         if status.is_server_error() || [404, 408, 410, 429].contains(&status.as_u16()) {
             let hint = "nothing to do: it is asked again, and is back within about a minute where it is being updated";
             return self.problem(why, Some(hint), true);

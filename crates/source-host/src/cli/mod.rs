@@ -2,6 +2,7 @@
 
 mod certificate;
 mod check;
+mod claims;
 mod config;
 mod configured;
 mod describe;

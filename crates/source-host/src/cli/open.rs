@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use source_host::{
-    AccessPlan, Component, Engine, Grants, Limits, LiveTransport, OpenError, Policy, Proxy, Secrets, Source,
-    SourceParts, SystemClock, Tls, Vault,
+    AccessPlan, Component, Engine, Grants, Limits, LiveTransport, OpenError, Policy, Proxy, SecretSource, Secrets,
+    Source, SourceParts, SystemClock, Tls, Vault,
 };
 
 use super::config::{Config, ProxyFrom, SourceTable};
@@ -82,6 +82,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) plan: AccessPlan,
     pub(crate) max_checkpoint_bytes: u32,
+    /// The tokens for the API of which the component sees nothing, by the pointers of their members.
+    pub(crate) bearers: Vec<(String, Arc<dyn SecretSource>)>,
 }
 
 /// A source of which everything is known, and which is not connected.
@@ -128,8 +130,9 @@ pub(crate) async fn open(
         source_host::report(&table.name, note);
     }
     let max_checkpoint_bytes = components.max_checkpoint_bytes(&component, limits).await.map_err(of)?;
+    let bearers = vault.bearers();
     let source = connect(&component, json, policy, network, config).with_secrets(vault);
-    Ok(Opened { source, plan, max_checkpoint_bytes })
+    Ok(Opened { source, plan, max_checkpoint_bytes, bearers })
 }
 
 /// A component that finds fault with what stands in place of a secret is meant to see the value, unless its schema says that

@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), Report> {
     let sources = opened.len();
     let mut begun = Begun::default();
     let mut has_end = true;
-    for (table, Opened { source, plan, max_checkpoint_bytes }) in opened {
+    for (table, Opened { source, plan, max_checkpoint_bytes, .. }) in opened {
         let (lineage, bounded) = lineage(range, &plan);
         has_end &= arguments.once || bounded;
         // Nothing of an array is there before all of it is, so there is nothing to read on from.

@@ -26,7 +26,7 @@ use placeholder::Mint;
 pub(crate) use answer::{Received, has_another};
 pub(crate) use fill::Refusal;
 pub(crate) use scrub::Scrubber;
-pub(crate) use token::expiry;
+pub(crate) use token::{claims, expiry};
 pub use vault::Vault;
 
 /// The value of a secret, which no `Debug` shows.

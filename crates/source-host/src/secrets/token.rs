@@ -83,8 +83,12 @@ pub(super) fn secret_part(token: &str) -> usize {
 
 /// When a signed JWT says that it ends, in time since 1970; none for any other token. Source: RFC 7519, section 4.1.4.
 pub(crate) fn expiry(token: &str) -> Option<Duration> {
-    let (_, claims) = token.rsplit_once('.')?.0.split_once('.')?;
-    object(claims)?.get("exp")?.as_u64().map(Duration::from_secs)
+    claims(token)?.get("exp")?.as_u64().map(Duration::from_secs)
+}
+
+/// What a signed JWT says; none of any other token. The signature is the service's to look at.
+pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
+    object(token.rsplit_once('.')?.0.split_once('.')?.1)
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {

@@ -58,6 +58,13 @@ impl Vault {
         self.secrets.is_empty()
     }
 
+    /// Its secrets that are tokens for the API themselves, of which a component sees nothing: the pointer, and the source.
+    pub(crate) fn bearers(&self) -> Vec<(String, Arc<dyn SecretSource>)> {
+        let is_bearer = |secret: &&Secret| secret.uses.iter().any(|planned| planned.place == SecretPlace::Bearer);
+        let bearers = self.secrets.iter().filter(is_bearer);
+        bearers.map(|secret| (secret.pointer.clone(), Arc::clone(&secret.source))).collect()
+    }
+
     /// Forgets the tokens: a fresh instance has none of them.
     pub(crate) fn forget_tokens(&self) {
         self.tokens().clear();

@@ -191,15 +191,14 @@ fn what_passes_by_itself_is_asked_again_and_the_rest_says_what_to_do() {
         ],
     );
     let assigned = setup(&platform, &format!("access_token = {{ managed_identity = {{ client_id = \"{OTHER}\" }} }}"));
-    let message =
-        r#"{"statusCode":400,"message":"No User Assigned Managed Identity found for canary-853b9a84-5bfa-4b22."}"#;
+    let message = r#"{"statusCode":400,"message":"No User Assigned Managed Identity found for canary-853b9a84-5bfa-4b22.","correlationId":"c-1"}"#;
     platform.state().client_id = Some(OTHER);
     platform.state().answers.push_back((400, message));
     once(&assigned, platform.app()).failed(
         1,
         &[
             "the managed identity 33333333-3333-4333-8333-333333333333 has no token",
-            "No User Assigned Managed Identity found for ***.",
+            "No User Assigned Managed Identity found for ***. (correlationId c-1)",
             "assign the identity of the client ID 33333333-3333-4333-8333-333333333333 to this app",
         ],
     );
@@ -221,6 +220,44 @@ fn what_passes_by_itself_is_asked_again_and_the_rest_says_what_to_do() {
     Ended::from(checked).failed(1, &expected);
     let arc = [("IDENTITY_ENDPOINT", "http://localhost:40342/token".to_owned())];
     once(&system, arc).failed(2, &["source `contoso`: no managed identity can be used", "Azure Arc"]);
+}
+
+#[test]
+fn check_tells_what_the_token_of_an_identity_says_of_itself() {
+    let platform = Platform::start();
+    let setup = setup(&platform, IDENTITY);
+    let check = || {
+        let mut command = command(&setup, &["check", "--config", "host.toml"], platform.app());
+        Ended::from(command.stderr(Stdio::piped()).output().unwrap())
+    };
+    let sentence = |with: &str| {
+        format!("The token is for https://graph.windows.net, of the tenant {TENANT}, with {with}, for another ")
+    };
+    let remedy = "The service principal of the managed identity needs an app role assignment";
+    // 2100-01-01.
+    let (some, none) = (
+        r#"{"aud":"https://graph.windows.net","tid":"11111111-1111-4111-8111-111111111111","roles":["Alert.Read.All"],"exp":4102444800}"#,
+        r#"{"aud":"https://graph.windows.net","tid":"11111111-1111-4111-8111-111111111111","exp":4102444800}"#,
+    );
+    platform.state().claims = Some(some);
+    let ended = check().succeeded();
+    assert!(
+        ended.stdout.contains(&format!("contoso: ok: {}", sentence("the permissions Alert.Read.All"))),
+        "{ended:?}"
+    );
+    assert!(!ended.stdout.contains("app role"), "{ended:?}");
+    platform.state().claims = Some(none);
+    let ended = check().succeeded();
+    assert!(ended.stdout.contains(&format!("contoso: ok: {}", sentence("no permission"))), "{ended:?}");
+    assert!(ended.stdout.contains("contoso: warning: The token holds no permission at all"), "{ended:?}");
+    assert!(ended.stdout.contains(remedy) && !format!("{ended:?}").contains("canary"), "{ended:?}");
+    // The same beside what the component says of a refusal.
+    platform.state().api_status = 403;
+    let ended = check();
+    let ended = ended.failed(1, &["http.status-403", &sentence("no permission"), remedy]);
+    assert!(!format!("{ended:?}").contains("canary"), "{ended:?}");
+    platform.state().api_status = 500;
+    assert!(!check().stderr.contains("The token is for"), "it is no refusal of the token");
 }
 
 #[test]

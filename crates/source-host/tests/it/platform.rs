@@ -7,6 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+
 use crate::wire::{Request, accept};
 
 /// The secret of the environment that App Service wants to see.
@@ -32,6 +35,10 @@ pub(crate) struct State {
     /// How the next requests for tokens are answered in place of the truth, and all of them while it is down.
     pub(crate) answers: VecDeque<(u16, &'static str)>,
     pub(crate) is_down: bool,
+    /// What its tokens say of themselves; without it nothing.
+    pub(crate) claims: Option<&'static str>,
+    /// How the API answers whoever has a good token, in place of no detections.
+    pub(crate) api_status: u16,
     asked: usize,
     /// When each token was issued.
     issued: Vec<Instant>,
@@ -54,6 +61,8 @@ impl Platform {
             hands_out_again: false,
             answers: VecDeque::new(),
             is_down: false,
+            claims: None,
+            api_status: 200,
             asked: 0,
             issued: Vec::new(),
             good_from: 0,
@@ -163,38 +172,44 @@ impl State {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             format!(r#""expires_on":"{}""#, now + life)
         };
-        let token = token(self.issued.len() - 1);
+        let token = self.token(self.issued.len() - 1);
         (200, format!(r#"{{"access_token":"{token}","token_type":"Bearer",{life},"resource":"{}"}}"#, self.resource))
     }
 
     /// An application that trusts the identity.
     fn exchange(&mut self, request: &Request) -> (u16, String) {
         let form = form(std::str::from_utf8(&request.body).unwrap());
-        let newest = token(self.issued.len() - 1);
+        let newest = self.token(self.issued.len() - 1);
         if form.get("client_assertion") != Some(&newest) {
             self.violations.push(format!("{form:?}"));
         }
         (200, format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{EXCHANGED}"}}"#))
     }
 
+    /// The token of this number.
+    fn token(&self, number: usize) -> String {
+        match self.claims {
+            Some(claims) => {
+                let [header, claims] = [r#"{"alg":"RS256"}"#, claims].map(|part| BASE64URL.encode(part));
+                format!("{header}.{claims}.canary-signature-{number}")
+            }
+            None => format!("canary.identity~{number}+/"),
+        }
+    }
+
     fn api(&mut self, request: &Request) -> (u16, String) {
         let shown = request.headers.get("authorization").cloned().unwrap_or_default();
-        let number = (0..self.issued.len()).find(|number| shown == format!("Bearer {}", token(*number)));
+        let number = (0..self.issued.len()).find(|number| shown == format!("Bearer {}", self.token(*number)));
         let is_good = |number: &usize| *number >= self.good_from && self.issued[*number].elapsed() < self.life;
         let verdict = match number.filter(is_good) {
             Some(number) => Ok(number),
             None if shown == format!("Bearer {EXCHANGED}") => Ok(0),
             None => Err(shown),
         };
-        let status = if verdict.is_ok() { 200 } else { 401 };
+        let status = if verdict.is_ok() { self.api_status } else { 401 };
         self.verdicts.push(verdict);
         (status, if status == 200 { "[]".to_owned() } else { String::new() })
     }
-}
-
-/// The token of this number.
-fn token(number: usize) -> String {
-    format!("canary.identity~{number}+/")
 }
 
 fn form(text: &str) -> BTreeMap<String, String> {
