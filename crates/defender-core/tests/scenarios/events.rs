@@ -12,15 +12,21 @@ pub(crate) fn event_line(source: &str, event: &Event) -> String {
         "application/json" => body.replace(['\r', '\n'], ""),
         _ => Value::from(body).to_string(),
     };
-    let members = [
+    let mut members = vec![
         envelope("source", source.into()),
         envelope("kind", event.kind.into()),
         envelope("key", event.key.as_str().into()),
         envelope("subject", event.subject.as_str().into()),
         envelope("occurred", time(event.occurred)),
         envelope("visible", time(event.visible)),
-        format!("\"body\":{body}"),
     ];
+    // The header of a CSV row is the same for each of them.
+    let attributes = event.attributes.iter().filter(|(name, _)| name != "csv-header");
+    let attributes: Vec<_> = attributes.map(|(name, value)| envelope(name, value.as_str().into())).collect();
+    if !attributes.is_empty() {
+        members.push(format!("\"attributes\":{{{}}}", attributes.join(",")));
+    }
+    members.push(format!("\"body\":{body}"));
     format!("{{{}}}", members.join(","))
 }
 
