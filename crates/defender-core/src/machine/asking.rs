@@ -18,6 +18,10 @@ const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 /// each at most one of them wider on each side, share none.
 const APART: i64 = 3;
 
+/// When a round was begun long ago. None takes so long, however slow the service is: rounds that followed each other at once
+/// would leave it no pause.
+const LONG_AGO: Ticks = 6 * 3600 * TICKS_PER_SECOND;
+
 /// How far the smallest call of a probe looks back.
 const PROBE: i64 = 60 * TICKS_PER_SECOND;
 
@@ -107,7 +111,7 @@ impl Machine {
                 let service_now = now.wall.minus(self.ahead);
                 // One round a poll: after its end the host waits, but for what came since a round that was begun long ago.
                 if let Some(end) = self.poll.ended_round {
-                    let is_long_ago = end < service_now.minus(self.config.settle).minus(self.config.poll_interval);
+                    let is_long_ago = end < service_now.minus(self.config.settle).minus(LONG_AGO);
                     return (None, if is_long_ago { NextPoll::Now } else { NextPoll::After(wait) });
                 }
                 let Some(round) = state.round(&self.config, service_now) else {

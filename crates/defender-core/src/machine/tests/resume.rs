@@ -16,9 +16,11 @@ fn a_round_that_was_begun_long_ago_is_followed_by_one_up_to_now() {
     // Two requests: for the token, and for the first of two slices.
     let first = rig.poll(Budget { max_requests: 2, ..BUDGET }, answered).unwrap();
     assert_eq!(first.next, NextPoll::Now);
-    for (hours, batches) in [(0, vec![(1, false)]), (3, vec![(1, true), (1, false)])] {
+    let then = rig.now;
+    for (hours, batches) in [(5, vec![(1, false)]), (7, vec![(1, true), (1, false)])] {
         let position = Position::Resume(Some(first.checkpoint.clone()));
         rig.machine = Machine::new(rig.machine.config.clone(), &position).unwrap();
+        rig.now = then;
         rig.advance(hours * 3600);
         for (events, goes_on) in batches {
             let batch = rig.poll(BUDGET, answered).unwrap();
