@@ -212,8 +212,7 @@ impl Machine {
 
     /// Whether a record of this hash was told of, or came without what was expanded.
     fn is_left_out(&self, hash: u64) -> bool {
-        let fingerprint = fingerprint(&left_out_key(hash));
-        self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint))
+        self.remembers(fingerprint(&left_out_key(hash)))
     }
 
     /// Has the slice asked for again without `$expand` where a record is too large with it; false where none is, or that was
@@ -245,7 +244,7 @@ impl Machine {
     fn leave_out(&mut self, ask: &Ask, hash: u64) {
         let key = left_out_key(hash);
         let fingerprint = fingerprint(&key);
-        if self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint)) {
+        if self.remembers(fingerprint) {
             self.poll.counters.duplicates += 1;
             return;
         }
@@ -261,6 +260,11 @@ impl Machine {
             subject: None,
             detail: format!("one record of this range is larger than {} bytes", self.limits.event_bytes),
         });
+    }
+
+    /// Whether the ring holds a key.
+    pub(super) fn remembers(&self, fingerprint: u64) -> bool {
+        self.state.as_ref().is_some_and(|state| state.ring.contains(fingerprint))
     }
 
     /// Puts a key into the ring, making room for it.

@@ -172,7 +172,7 @@ impl Machine {
         let Some(round) = self.slice() else { return };
         // The overlap brings it again.
         let told = fingerprint(&gap_key(&GapCause::Truncated, round.at, round.end));
-        if self.state.as_ref().is_some_and(|state| !state.ring.contains(told)) {
+        if !self.remembers(told) {
             self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
             self.remember(told, round.end.minus(1));
         }

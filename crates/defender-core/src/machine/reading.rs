@@ -8,6 +8,7 @@ use crate::failure::{PageFault, no_answer, page_failure, quote, refusal};
 use crate::http::{ResponseHead, TransportFailure, TransportFailureKind};
 use crate::progress::{Answer, PATIENCE, Resolution};
 use crate::row::fingerprint;
+use crate::secret::Secret;
 use crate::tick::{Now, TICKS_PER_SECOND, Tick};
 use crate::token::{Claims, read_token};
 
@@ -307,26 +308,29 @@ impl Machine {
         if head.status == 400 && self.pages.is_some() && ask.purpose == Purpose::Pass {
             return self.page_refused(ask);
         }
+        // Of other refusals nothing is told of the token.
+        let claims = if matches!(head.status, 401 | 403) { self.bearer().and_then(Claims::read) } else { None };
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)
         } else {
-            let is_permitted = self.claims().map(|claims| claims.permits(&self.config));
+            let is_permitted = claims.as_ref().map(|claims| claims.permits(&self.config));
             refusal(head, body, now, &self.config, is_permitted)
         };
         self.redact(&mut failure, link_in(body).as_deref());
-        self.look_into_token(&mut failure, now);
+        if let Some(claims) = claims {
+            self.tell_claims(&mut failure, &claims, now);
+        }
         self.service_failed(ask, failure, head.status);
     }
 
-    /// What the present token says of itself, where it can be read.
-    fn claims(&self) -> Option<Claims> {
-        self.config.credential.access_token().or_else(|| self.tokens.last()).and_then(Claims::read)
+    /// The token that was sent last.
+    fn bearer(&self) -> Option<&Secret> {
+        self.config.credential.access_token().or_else(|| self.tokens.last())
     }
 
     /// Adds what the token says of itself to a refusal of it, and what to do about what looks wrong there.
-    fn look_into_token(&self, failure: &mut Failure, now: Now) {
+    fn tell_claims(&self, failure: &mut Failure, claims: &Claims, now: Now) {
         let (Failure::Unauthenticated(fault) | Failure::Forbidden(fault)) = failure else { return };
-        let Some(claims) = self.claims() else { return };
         fault.message.push(' ');
         fault.message.push_str(&claims.sentence(now));
         for finding in claims.findings(&self.config, now) {
@@ -340,8 +344,7 @@ impl Machine {
 
     /// Tells what the token of a probe says of itself.
     pub(super) fn note_token(&mut self, now: Now) {
-        let bearer = self.config.credential.access_token().or_else(|| self.tokens.last());
-        let Some(bearer) = bearer else { return };
+        let Some(bearer) = self.bearer() else { return };
         let Some(claims) = Claims::read(bearer) else {
             let message =
                 "the token is opaque, or the host keeps it: only the service can read whom it is for and what it permits".to_owned();
