@@ -1,0 +1,165 @@
+//! What `$expand` asks for, and what comes without it.
+
+use super::updates::{START, alert, answer, keys, read};
+use super::*;
+
+#[test]
+fn what_is_expanded_comes_again_after_an_outage() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    for _ in 0..7 {
+        rig.poll(BUDGET, |_| (503, Vec::new(), String::new())).unwrap_err();
+        rig.advance(60);
+    }
+    let (row, stamp) = (alert("7", "2026-01-01T11:01:00Z"), Tick::parse("2026-01-01T11:01:00Z").unwrap());
+    let mut attributes = Vec::new();
+    for _ in 0..3 {
+        let batch = rig
+            .poll(BUDGET, |url| {
+                let url = read(url);
+                let bound =
+                    |operator: &str| Tick::parse(url.split(operator).nth(1).unwrap().get(..28).unwrap()).unwrap();
+                let is_shown = (bound(" ge ")..=bound(" le ")).contains(&stamp);
+                answer(if is_shown { std::slice::from_ref(&row) } else { &[] }, None)
+            })
+            .unwrap();
+        assert!(batch.gaps.is_empty(), "{:?}", batch.gaps);
+        attributes.extend(batch.events.into_iter().map(|event| event.attributes.len()));
+        rig.advance(60);
+    }
+    assert_eq!(attributes, [0]);
+}
+
+#[test]
+fn where_expand_fails_the_rows_come_without_it_and_a_gap_says_so() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        let result = rig.poll(BUDGET, |url| {
+            if url.contains("$expand") {
+                (500, Vec::new(), String::new())
+            } else {
+                answer(&[alert("7", "2026-01-01T11:01:00Z")], None)
+            }
+        });
+        rig.advance(1);
+        match result {
+            Ok(batch) => {
+                batches.push(batch);
+                break;
+            }
+            Err(failure) => assert_eq!(failure.kind(), "unavailable"),
+        }
+    }
+    let batch = &batches[0];
+    assert_eq!(keys(batch), ["7@2026-01-01T11:01:00.0000000Z"]);
+    assert_eq!(batch.events[0].attributes, [("without".to_owned(), "alerts".to_owned())]);
+    let gap = &batch.gaps[0];
+    assert_eq!((&gap.cause, gap.kind), (&GapCause::Partial, "incident"));
+    assert!(gap.detail.contains("1 event came without its alerts"), "{}", gap.detail);
+    // What follows is tried in full, once, and then without it at once.
+    rig.requests.clear();
+    rig.advance(3600);
+    let result = rig
+        .poll(BUDGET, |url| if url.contains("$expand") { (500, Vec::new(), String::new()) } else { answer(&[], None) });
+    assert!(result.unwrap().gaps.is_empty(), "no event lacks anything");
+    let expanded: Vec<_> = rig.requests.iter().map(|url| url.contains("$expand")).collect();
+    assert!(expanded.windows(2).any(|pair| pair == [true, false]), "{expanded:?}");
+    assert!(!expanded.windows(2).any(|pair| pair == [true, true]), "{expanded:?}");
+    assert!(expanded.len() <= 6, "each slice is asked for twice at the most: {:?}", rig.requests);
+}
+
+#[test]
+fn a_record_that_is_too_large_with_what_is_expanded_comes_without_it() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let small = alert("1", "2026-01-01T11:20:00Z");
+    let large = |size: usize| {
+        let alerts = format!(r#"{{"alerts":["{}"],"#, "x".repeat(size));
+        alert("7", "2026-01-01T11:30:00Z").replacen('{', &alerts, 1)
+    };
+    let answered = |url: &str, size| {
+        let row = if url.contains("$expand") { large(400) } else { large(size) };
+        answer(&[small.clone(), row], None)
+    };
+    let batch = rig.poll(BUDGET, |url| answered(url, 0)).unwrap();
+    assert_eq!(keys(&batch), ["1@2026-01-01T11:20:00.0000000Z", "7@2026-01-01T11:30:00.0000000Z"]);
+    let without: Vec<_> = batch.events.iter().map(|event| event.attributes.len()).collect();
+    assert_eq!((without, rig.requests.len()), (vec![0, 1], 2));
+    let [gap] = &batch.gaps[..] else { panic!("{:?}", batch.gaps) };
+    assert_eq!(gap.cause, GapCause::Partial);
+    assert!(matches!(batch.next, NextPoll::After(_)));
+    // The overlap brings it again, and it is known.
+    for _ in 0..3 {
+        rig.advance(300);
+        rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(rig.machine.last.clone())).unwrap();
+        rig.machine.limits.event_bytes = 300;
+        rig.requests.clear();
+        let again = rig.poll(BUDGET, |url| answered(url, 0)).unwrap();
+        assert_eq!((keys(&again).len(), again.gaps.len(), rig.requests.len()), (0, 0, 1), "{:?}", rig.requests);
+    }
+    // One that is too large even so is a gap, told once.
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let batch = rig.poll(BUDGET, |url| answered(url, 500)).unwrap();
+    assert_eq!(batch.gaps.iter().map(|gap| gap.cause.clone()).collect::<Vec<_>>(), [GapCause::Unreadable]);
+    rig.advance(300);
+    assert!(rig.poll(BUDGET, |url| answered(url, 500)).unwrap().gaps.is_empty());
+}
+
+#[test]
+fn a_record_that_was_missing_when_it_was_asked_for_without_what_is_expanded_comes_later() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let alerts = format!(r#"{{"alerts":["{}"],"#, "x".repeat(400));
+    let small = alert("7", "2026-01-01T11:30:00Z");
+    let large = small.replacen('{', &alerts, 1);
+    let answered = |url: &str, is_partial: bool| match (url.contains("$expand"), is_partial) {
+        (true, _) => answer(std::slice::from_ref(&large), None),
+        (false, false) => answer(std::slice::from_ref(&small), None),
+        // The part that is missing holds it.
+        (false, true) => (206, Vec::new(), answer(&[], None).2),
+    };
+    let first = rig.poll(BUDGET, |url| answered(url, true)).unwrap();
+    assert_eq!((keys(&first).len(), first.gaps.len()), (0, 1), "{:?}", first.gaps);
+    rig.advance(300);
+    let second = rig.poll(BUDGET, |url| answered(url, false)).unwrap();
+    assert_eq!(keys(&second), ["7@2026-01-01T11:30:00.0000000Z"]);
+}
+
+#[test]
+fn the_batch_that_carries_what_lacks_something_says_so() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    let rows = [alert("1", "2026-01-01T11:01:00Z"), alert("2", "2026-01-01T11:02:00Z")];
+    let answered = |url: &str| {
+        if url.contains("$expand") { (500, Vec::new(), String::new()) } else { answer(&rows, None) }
+    };
+    let mut first = rig.poll(Budget { max_events: 1, ..BUDGET }, answered);
+    for _ in 0..3 {
+        if first.is_err() {
+            first = rig.poll(Budget { max_events: 1, ..BUDGET }, answered);
+        }
+    }
+    let first = first.unwrap();
+    assert_eq!((first.events.len(), first.gaps.len(), first.next), (1, 1, NextPoll::Now));
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(first.checkpoint))).unwrap();
+    let second = rig.poll(BUDGET, answered).unwrap();
+    assert_eq!((second.events.len(), second.gaps.len()), (1, 1));
+    assert_eq!(second.gaps[0].key, first.gaps[0].key);
+}
+
+#[test]
+fn an_instance_that_dies_before_the_smaller_record_came_loses_nothing() {
+    let mut rig = Rig::of("incidents", &format!(r#"{START},"overlap":"PT3H""#), &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let alerts = format!(r#"{{"alerts":["{}"],"#, "x".repeat(400));
+    let small = alert("7", "2026-01-01T11:30:00Z");
+    let large = small.replacen('{', &alerts, 1);
+    let answered = |url: &str| answer(&[if url.contains("$expand") { large.clone() } else { small.clone() }], None);
+    // Two requests: for the token, and for the slice in full.
+    let first = rig.poll(Budget { max_requests: 2, ..BUDGET }, answered).unwrap();
+    assert_eq!((keys(&first).len(), first.next), (0, NextPoll::Now));
+    rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(first.checkpoint))).unwrap();
+    rig.machine.limits.event_bytes = 300;
+    let second = rig.poll(BUDGET, answered).unwrap();
+    assert_eq!(keys(&second), ["7@2026-01-01T11:30:00.0000000Z"]);
+}
