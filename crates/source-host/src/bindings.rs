@@ -18,6 +18,14 @@ pub use exports::pipeline::source::source::{
     NextPoll, Origin as PlannedOrigin, Payload, Position, SecretPlace, SecretUse,
 };
 
+impl Failure {
+    /// Whether the source holds itself back, as for a quota that it keeps: it says for how long, and no answer made it.
+    #[must_use]
+    pub fn is_own_pace(&self) -> bool {
+        matches!(self, Self::Throttled(Delay { after: Some(1..), fault: Fault { status: None, .. } }))
+    }
+}
+
 impl Payload {
     /// The bytes of it, whatever it is.
     #[must_use]

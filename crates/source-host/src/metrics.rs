@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_source_that_holds_itself_back_has_not_failed() {
+        let metrics = metrics();
+        let held_back = Failure::Throttled(Delay { after: Some(1), fault: fault("quota.used-up") });
+        metrics.observe("a", &Step::Failed(&held_back));
+        assert!(!metrics.exposition().contains("source_host_errors_total{"));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn names_that_a_component_makes_up_do_not_grow_without_end() {
         let metrics = metrics();
         for number in 0..1_000 {

@@ -64,7 +64,8 @@ pub enum Wait {
     Output,
     /// A secret is not there.
     Secret,
-    /// The requests that it shares with other sources are used up, or their service wants nobody.
+    /// The requests that it may make are used up, its own or those that it shares with other sources; or the service of those
+    /// wants nobody.
     Quota,
 }
 

@@ -73,6 +73,8 @@ pub struct Runner {
     time_failures: Backoff,
     lost: Backoff,
     unsettled: Backoff,
+    /// Polls in a row in which the source held itself back.
+    held_back: u32,
     requests: u64,
     /// Of the requests that it has together with others, until it ends.
     share: Option<Share>,
@@ -115,6 +117,7 @@ impl Runner {
             time_failures: Backoff::new(Duration::from_secs(1), longest),
             lost: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
             unsettled: Backoff::new(Duration::from_millis(100), LONGEST_WAIT),
+            held_back: 0,
             requests: 0,
             share,
         })
@@ -254,6 +257,7 @@ impl Runner {
             tracing::info!(source = self.options.name, failures, "the service answers again");
         }
         self.time_failures.reset();
+        self.held_back = 0;
         said::batch(&self.options.name, &batch, &self.budget);
         let moved = !matches!(&self.position, Position::Resume(Some(old)) if *old == batch.checkpoint);
         let progress = moved || !batch.events.is_empty() || !batch.gaps.is_empty();

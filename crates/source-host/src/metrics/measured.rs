@@ -107,8 +107,10 @@ impl Measured {
                 }
             }
             Step::Failed(failure) => {
-                let (kind, code) = kind(failure);
-                self.failed(kind, code.unwrap_or_default());
+                if !failure.is_own_pace() {
+                    let (kind, code) = kind(failure);
+                    self.failed(kind, code.unwrap_or_default());
+                }
                 self.enter(Phase::Delivering, now);
                 if let Failure::Throttled(Delay { fault, .. }) | Failure::Unavailable(Delay { fault, .. }) = failure {
                     self.suffer(fault, now);

@@ -85,9 +85,12 @@ pub enum RunError {
     Sink(#[from] SinkError),
 }
 
+/// What to do where time does it.
+const LATER: &str = "start it again later; `run` without --once waits for as long as it takes";
+
 /// Why nothing is waited for any more.
 fn given_up(wait: Option<Duration>, failures: u32) -> String {
-    let next = wait.map(|wait| format!("; the next try would be in {wait:?}, and this run ends here"));
+    let next = wait.map(|wait| format!("; the next try would be in {wait:?}"));
     match failures {
         0 | 1 => next.unwrap_or_default(),
         _ => format!(": {failures} polls in a row failed{}", next.unwrap_or_default()),
@@ -148,17 +151,17 @@ impl RunError {
     /// What to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        if let Some(hint) = self.fault().and_then(|fault| fault.hint.clone()) {
-            return Some(hint);
+        match (self.fault().and_then(|fault| fault.hint.as_deref()), self) {
+            (Some(hint), Self::Waiting { .. }) => return Some(format!("{LATER}. {hint}")),
+            (Some(hint), _) => return Some(hint.to_owned()),
+            (None, _) => {}
         }
         let hint = match self {
             Self::Config(_) => "correct what is named above in the [[source]]'s config",
             Self::Unauthenticated(_) => "check the credentials, and replace what has expired",
             Self::Forbidden(_) => "grant the permission that is named above, and consent to it as an administrator",
             Self::Share { .. } => "raise `per_minute` and `per_hour` of the [[quota]]",
-            Self::Waiting { .. } | Self::Quota { .. } => {
-                "start it again later, or run without --once, which tries again for as long as it takes"
-            }
+            Self::Waiting { .. } | Self::Quota { .. } => LATER,
             Self::Checkpoint(_) => {
                 "move the state away to start where the configuration says, or restore one from a backup"
             }

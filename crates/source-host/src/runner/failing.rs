@@ -33,7 +33,9 @@ impl Runner {
         if let Some(missing) = self.source.missing_secret() {
             return self.wait_for_secret(missing);
         }
+        let is_own_pace = failure.is_own_pace();
         match failure {
+            Failure::Throttled(delay) if is_own_pace => self.keep_pace(delay),
             Failure::Throttled(delay) | Failure::Unavailable(delay) => self.wait_out(delay),
             Failure::BudgetTooSmall(needed) => self.raise_budget(needed),
             other => Err(RunError::from(other)),
@@ -56,6 +58,19 @@ impl Runner {
         tracing::warn!(source = self.options.name, code, status, request_id, hint, wait = ?wait, "{message}");
         self.source.rest();
         Ok(Step::Wait(Wait::Service, wait))
+    }
+
+    /// Nothing failed, and so nobody is warned.
+    fn keep_pace(&mut self, Delay { after, fault }: Delay) -> Result<Step, RunError> {
+        self.held_back += 1;
+        let wait = Duration::from_nanos(after.unwrap_or_default());
+        if self.options.once && (wait > LONGEST_WAIT_ONCE || self.held_back > PATIENCE) {
+            return Err(RunError::Waiting { failures: self.held_back, wait: Some(wait), fault });
+        }
+        let Fault { code, message, hint, .. } = &fault;
+        tracing::info!(source = self.options.name, code, hint = hint.as_deref(), ?wait, "{message}");
+        self.source.rest();
+        Ok(Step::Wait(Wait::Quota, wait))
     }
 
     /// Whoever replaces a secret may be half-way, whatever the component makes of it.

@@ -161,8 +161,22 @@ async fn a_run_with_an_end_waits_out_ten_failures_in_a_row_and_says_so() {
     let why = given_up.run(stopping).await.unwrap_err();
     assert_eq!(
         why.to_string(),
-        "the service cannot be read now: 11 polls in a row failed; the next try would be in 5s, and this run ends here"
+        "the service cannot be read now: 11 polls in a row failed; the next try would be in 5s"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_holds_itself_back_is_waited_for_and_not_for_ever() {
+    let service = Busy::answering(0, None);
+    let waited = Arc::new(Waited::default());
+    let (_stop, stopping) = watch::channel(false);
+    let once =
+        |options: RunOptions| RunOptions { once: true, observer: Some(Arc::<Waited>::clone(&waited)), ..options };
+    let mut held_back = runner(&service, r#""hold-back""#, "one", once).await;
+    let why = held_back.run(stopping).await.unwrap_err();
+    assert!(matches!(why, RunError::Waiting { failures: 11, .. }), "{why}");
+    let waits = vec![("one".to_owned(), Wait::Quota, Duration::from_secs(30)); 10];
+    assert_eq!(*waited.0.lock().unwrap(), waits);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use waki::bindings::wasi::clocks::monotonic_clock;
 
-use crate::contract::{Batch, Budget, Failure, Gap, GapCause, Instant, Payload};
-use crate::{Config, token};
+use crate::contract::{Batch, Budget, Delay, Failure, Gap, GapCause, Instant, Payload};
+use crate::{Config, fault, token};
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
@@ -77,6 +77,8 @@ pub(crate) enum Misbehaviour {
     Gap,
     /// Needs ten requests for a poll.
     ManyRequests,
+    /// Holds itself back for half a minute, each time.
+    HoldBack,
 }
 
 impl Misbehaviour {
@@ -123,6 +125,10 @@ impl Misbehaviour {
                 return Err(Failure::BudgetTooSmall(Budget { max_requests: 10, ..budget }));
             }
             Self::ManyRequests => {}
+            Self::HoldBack => {
+                let fault = fault("quota.used-up", "as many requests as it may".to_owned(), None);
+                return Err(Failure::Throttled(Delay { after: Some(30_000_000_000), fault }));
+            }
             smuggling => smuggling.smuggle(config)?,
         }
         Ok(())
