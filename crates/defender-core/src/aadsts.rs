@@ -2,7 +2,7 @@
 //!
 //! `docs/errors.md` has a section for every code. Sources: Microsoft Learn, "Microsoft Entra authentication and
 //! authorization error codes" and, for assertions (700021, 700023), "Troubleshoot service principal authentication"; messages
-//! of the service (700024, 700030, 700211 to 700213, 700222).
+//! of the service (700024, 700030, 700211 to 700213, 700222, 7000229).
 
 /// One code of the catalogue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,8 +46,8 @@ const CLIENT: Kind = Kind::Config("/client_id");
 const CLOUD: Kind = Kind::Config("/cloud");
 const TENANT: Kind = Kind::Config("/tenant_id");
 
-const CHECK_AUDIENCE: &str = "Check `endpoints.audience`, or leave it out to use the one of `cloud`; then have an \
-    administrator check that the API is there in this tenant.";
+const CHECK_AUDIENCE: &str = "If `endpoints.audience` is set, check it, or leave it out to use the one of `cloud`; then have \
+    an administrator check that the API is there in this tenant.";
 const CHECK_CLIENT: &str =
     "Copy the 'Application (client) ID' from the app registration into `client_id`, and check `tenant_id`.";
 const CHECK_CLOUD: &str = "Set `cloud` to the one that the tenant lives in.";
@@ -62,7 +62,7 @@ const NO_SECRET: &str = "Check that `client_secret` is not empty and reaches the
 const REPORT: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
 const SIGN_IN_LOGS: &str =
     "Have an administrator look up the sign-in in the tenant's sign-in logs and exempt the application.";
-const WAIT: &str = "Nothing to do: it is asked again later.";
+const WAIT: &str = "It passes by itself.";
 
 const fn entry(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -> Entry {
     Entry { code, kind, meaning, hint }
@@ -282,6 +282,12 @@ pub const CATALOGUE: &[Entry] = &[
     entry(7000216, Kind::ClientSecret, "the request holds no credential", NO_SECRET),
     entry(7000218, Kind::ClientSecret, "the request holds no credential", NO_SECRET),
     entry(7000222, Kind::ClientSecret, "the client secret has expired", NEW_SECRET),
+    entry(
+        7000229,
+        Kind::Permission,
+        "the application has no service principal in this tenant",
+        "Have an administrator of the tenant consent to the application, which makes one; check `client_id` and `tenant_id`.",
+    ),
     entry(9001023, TENANT, "client credentials are not served at an endpoint for all tenants", CHECK_TENANT),
     entry(9002313, Kind::Request, "the request is malformed", REPORT),
 ];

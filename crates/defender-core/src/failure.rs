@@ -144,12 +144,12 @@ pub(crate) fn refusal(
         )),
         429 => Failure::Throttled(delayed(coded(
             "was asked too often",
-            "Nothing to do: it is asked again later. If it goes on, look for other programs that use this application.",
+            "It passes by itself. If it goes on, look for other programs that use this application.",
             "httpstatus-429",
         ))),
         408 | 500..=599 => Failure::Unavailable(delayed(coded(
             "failed to answer",
-            "Nothing to do: it is asked again later, for less at a time. If it goes on, give the request id to \
+            "It passes by itself: the next poll asks for less at a time. If it goes on, give the request id to \
              Microsoft's support.",
             "httpstatus-5xx",
         ))),
@@ -226,7 +226,7 @@ pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config:
         PageFault::Endless => (
             "paging.endless",
             format!("The pages of an answer of {host} have no end: a link came again, or there were too many."),
-            "Nothing to do: it is asked again later, for less at a time. If it goes on, look for a gateway or cache that \
+            "It passes by itself: the next poll asks for less at a time. If it goes on, look for a gateway or cache that \
              answers one page for another.",
             "pagingendless",
         ),
@@ -238,7 +238,7 @@ pub fn page_failure(fault: PageFault, head: &ResponseHead, start: &[u8], config:
                 head.status,
                 said(head, start, config).text
             ),
-            "Nothing to do: the answer is asked for anew, for less at a time. If it goes on, give the request id to \
+            "It passes by itself: the next poll asks anew, for less at a time. If it goes on, give the request id to \
              Microsoft's support.",
             "pagingrefused",
         ),
@@ -267,7 +267,7 @@ pub(crate) fn quota_failure((quota, left): (Quota, u64), config: &Config) -> Fai
             config.protocol.title
         ),
         hint: Some(see(
-            "Nothing to do: it goes on by itself. A longer `slice`, a shorter `overlap` or a longer `poll_interval` takes \
+            "It passes by itself. A longer `slice`, a shorter `overlap` or a longer `poll_interval` takes \
              fewer calls.",
             "quotaused-up",
         )),

@@ -256,9 +256,11 @@ fn limit(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &mut 
 }
 
 fn selection(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &mut Problems) -> Selection {
-    let Some(odata) = protocol.and_then(|protocol| protocol.odata.as_ref()) else { return Selection::default() };
+    let Some((protocol, odata)) = protocol.and_then(|protocol| Some((protocol, protocol.odata.as_ref()?))) else {
+        return Selection::default();
+    };
     let mut read = |name: &str, words: Words| {
-        let is_of_api = find(MEMBERS, name).is_some_and(|m| protocol.is_some_and(|p| m.apis.contains(&p.name)));
+        let is_of_api = find(MEMBERS, name).is_some_and(|member| member.apis.contains(&protocol.name));
         if !root.has(name) || !is_of_api {
             return Vec::new();
         }
@@ -266,7 +268,7 @@ fn selection(root: &Reader<'_>, protocol: Option<&'static Protocol>, problems: &
             problems.add(&root.at(name), "is nothing that this API filters on", "Take it out, and filter the events.");
             return Vec::new();
         }
-        root.words(name, words, problems)
+        root.words(name, words, protocol.title, problems)
     };
     Selection {
         severity: read("severity", odata.severity),

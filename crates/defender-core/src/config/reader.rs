@@ -161,9 +161,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One of some words, or a list of them.
+    /// One of the words that what is named has, or a list of them.
     #[inline(never)]
-    pub(super) fn words(&self, name: &str, words: Words, problems: &mut Problems) -> Vec<&'static str> {
+    pub(super) fn words(&self, name: &str, words: Words, of: &str, problems: &mut Problems) -> Vec<&'static str> {
         let texts = self.texts(name, problems);
         let read = |(index, text): (usize, String)| {
             let known = words.iter().map(|(word, _)| *word);
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
                     Some(word) if distance(word, &text) <= 2 => format!("Did you mean `{word}`?"),
                     _ => "Take it out for all of them.".to_owned(),
                 };
-                problems.add(&at, format!("is {}, and may be `{list}`", shown(&text)), hint);
+                problems.add(&at, format!("is {}, and may be `{list}` with {of}", shown(&text)), hint);
             }
             found
         };

@@ -116,8 +116,8 @@ impl Claims {
             None => format!("the permissions {}", listed(&self.roles)),
         };
         let life = match self.seconds_left(now) {
-            Some(left) if left >= 0 => format!(", for another {} minutes", left / 60),
-            Some(left) => format!(", and ended {} minutes ago", -left / 60),
+            Some(left) if left >= 0 => format!(", for another {} min", left / 60),
+            Some(left) => format!(", and ended {} min ago", -left / 60),
             None => String::new(),
         };
         let (audience, tenant) = (or_none(&self.audience), or_none(&self.tenant));
@@ -132,14 +132,13 @@ impl Claims {
             findings.push(Diagnostic { level: Level::Warning, code, pointer, message, hint });
         };
         if let Some(left) = self.seconds_left(now).filter(|left| *left < -SKEW) {
-            let message = format!("By this machine's clock the token ended {} minutes ago.", -left / 60);
+            let message = format!("By this machine's clock the token ended {} min ago.", -left / 60);
             let hint = "Set this machine's clock; where `access_token` is written out, get a new one.";
             add("claims.expired", None, message, hint.to_owned());
         }
         if let Some(audience) = self.audience.as_deref().filter(|audience| is_for_another(audience, &config.audience)) {
             let message = format!("The token is for {audience}, and the API wants one for {}.", config.audience);
-            let hint =
-                "Leave `endpoints.audience` out; where `access_token` is written out, get one for this audience.";
+            let hint = "If `endpoints.audience` is set, leave it out; where `access_token` is written out, get one for this audience.";
             add("claims.audience", Some("/endpoints/audience"), message, hint.to_owned());
         }
         let tenant = self.tenant.as_deref().filter(|_| is_guid(&config.tenant_id));
@@ -259,10 +258,10 @@ mod tests {
             claims.sentence(at(59)),
             format!(
                 "The token is for https://graph.microsoft.com, of the tenant {TENANT}, with the permissions A.Read, B.Read, for \
-                 another 59 minutes."
+                 another 59 min."
             )
         );
-        assert!(claims.sentence(at(3600 + 120)).ends_with("and ended 2 minutes ago."));
+        assert!(claims.sentence(at(3600 + 120)).ends_with("and ended 2 min ago."));
         let many: Vec<String> = (0..10).map(|n| n.to_string()).collect();
         assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
         let none = Claims::read(&token("{}")).unwrap();
@@ -377,6 +376,6 @@ mod tests {
         let claims = claims(r#","aud":"https://graph.windows.net","roles":["x"]"#);
         assert!(claims.findings(&config(), at(3660)).is_empty());
         let found = claims.findings(&config(), at(3661));
-        assert_eq!(found[0].message, "By this machine's clock the token ended 1 minutes ago.");
+        assert_eq!(found[0].message, "By this machine's clock the token ended 1 min ago.");
     }
 }

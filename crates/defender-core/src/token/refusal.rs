@@ -14,6 +14,9 @@ pub const REQUEST_LOOP_DELAY: u64 = 15 * 60 * 1_000_000_000;
 /// The section of the errors page about what the catalogue does not hold.
 const UNLISTED: &str = "errors-without-a-listed-aadsts-code";
 
+/// Where Microsoft explains a code whose digits follow.
+const EXPLAINED: &str = "https://login.microsoftonline.com/error?code=";
+
 /// What is so, in the words of a message, and what to do.
 struct Verdict {
     code: String,
@@ -91,7 +94,7 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
         meaning,
         hint: see(hint, section),
     };
-    let again = "Nothing to do: it is asked again later.";
+    let again = "It passes by itself.";
     match status {
         429 => return by_status(Kind::Transient, "it was asked too often", again, "tokenstatus-429"),
         408 | 500..=599 => return by_status(Kind::Transient, "the service fails", again, "tokenstatus-5xx"),
@@ -112,7 +115,10 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
     if let Some((word, kind, meaning, hint)) = WORDS.iter().find(|(word, ..)| Some(*word) == error) {
         let own = format!("token.{}", word.replace('_', "-"));
         let hint = hint.unwrap_or(credential.remedy());
-        return Verdict { code: code(own), kind: *kind, meaning, hint: see(hint, UNLISTED) };
+        // A code tells more than `error`, which covers much under one name.
+        let looked_up = aadsts.map(|code| format!("Look AADSTS{code} up at {EXPLAINED}{code}; if it says no more: "));
+        let hint = format!("{}{hint}", looked_up.unwrap_or_default());
+        return Verdict { code: code(own), kind: *kind, meaning, hint: see(&hint, UNLISTED) };
     }
     let check = "Check `endpoints.token`, and whether a proxy stands in between.";
     match status {
@@ -122,7 +128,7 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
     }
 }
 
-const CHECK_AUDIENCE: &str = "Check `endpoints.audience`.";
+const CHECK_AUDIENCE: &str = "If `endpoints.audience` is set, check it.";
 const CHECK_REQUEST: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
 
 /// The values of `error` that tell something by themselves, and what to do: nothing where the credential says it. Source:
@@ -149,13 +155,8 @@ const WORDS: &[(&str, Kind, &str, Option<&str>)] = &[
     ("invalid_scope", Kind::Config("/endpoints/audience"), "the scope is not valid", Some(CHECK_AUDIENCE)),
     ("invalid_target", Kind::Config("/endpoints/audience"), "the audience is not known", Some(CHECK_AUDIENCE)),
     ("invalid_tenant", Kind::Config("/tenant_id"), "the tenant is not known", Some("Check `tenant_id` and `cloud`.")),
-    ("server_error", Kind::Transient, "the service fails", Some("Nothing to do: it is asked again later.")),
-    (
-        "temporarily_unavailable",
-        Kind::Transient,
-        "the service is busy",
-        Some("Nothing to do: it is asked again later."),
-    ),
+    ("server_error", Kind::Transient, "the service fails", Some("It passes by itself.")),
+    ("temporarily_unavailable", Kind::Transient, "the service is busy", Some("It passes by itself.")),
     ("unauthorized_client", Kind::Credential, "the application may not ask this way", None),
     ("unsupported_grant_type", Kind::Request, "the endpoint does not know the grant", Some(CHECK_REQUEST)),
 ];

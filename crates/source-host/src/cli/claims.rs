@@ -65,8 +65,8 @@ fn life(claims: &Map<String, Value>, now: Duration) -> String {
     let Some(ends) = claims.get("exp").and_then(Value::as_u64) else { return String::new() };
     let now = now.as_secs();
     match ends.checked_sub(now) {
-        Some(left) => format!(", for another {} minutes", left / 60),
-        None => format!(", and ended {} minutes ago", (now - ends) / 60),
+        Some(left) => format!(", for another {} min", left / 60),
+        None => format!(", and ended {} min ago", (now - ends) / 60),
     }
 }
 
@@ -95,11 +95,11 @@ mod tests {
         for (claims, sentence) in [
             (
                 r#"{"aud":"https://a.example","tid":"t","roles":["A.Read","B.Read"],"exp":1800003599}"#,
-                "The token is for https://a.example, of the tenant t, with the permissions A.Read, B.Read, for another 59 minutes.",
+                "The token is for https://a.example, of the tenant t, with the permissions A.Read, B.Read, for another 59 min.",
             ),
             (
                 r#"{"aud":"a","tid":"t","scp":"A.Read B.Read","exp":1799999880}"#,
-                "The token is for a, of the tenant t, with the user's permissions A.Read, B.Read, and ended 2 minutes ago.",
+                "The token is for a, of the tenant t, with the user's permissions A.Read, B.Read, and ended 2 min ago.",
             ),
             (
                 r#"{"tid":"t","roles":["0","1","2","3","4","5","6","7","8","9"]}"#,

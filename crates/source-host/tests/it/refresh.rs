@@ -152,7 +152,7 @@ fn a_check_says_what_the_token_says_of_itself_and_what_is_missing_and_where_to_c
     let told = check().succeeded().stdout;
     let sentence = format!(
         "ok: claims.token: The token is for https://graph.windows.net, of the tenant {TENANT}, with the user's permissions \
-         Alert.Read, User.Read, for another 59 minutes."
+         Alert.Read, User.Read, for another 59 min."
     );
     assert!(told.contains(&sentence) && told.contains("probe.passed"), "{told}");
     assert!(!told.contains("warning"), "{told}");

@@ -188,7 +188,12 @@ fn filters_are_words_that_the_api_knows() {
     assert_eq!(selection("graph", &all), expected);
     refused("graph", &[("severity", r#"["low", "hihg"]"#)], "/severity/1", &["\"hihg\"", "Did you mean `high`?"]);
     refused("graph", &[("status", r#""active""#)], "/status", &["\"active\"", "`new`, `inProgress`"]);
-    refused("alerts", &[("severity", r#""unknown""#)], "/severity", &["may be `informational`"]);
+    refused(
+        "alerts",
+        &[("severity", r#""unknown""#)],
+        "/severity",
+        &["may be `informational`", "with the Alerts API of Defender for Endpoint"],
+    );
     refused(
         "alerts",
         &[("service_source", r#""x""#)],

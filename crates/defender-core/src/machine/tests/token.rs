@@ -38,7 +38,7 @@ fn a_probe_tells_what_the_token_says_and_everything_that_looks_wrong_with_it() {
         [(Level::Note, "claims.token"), (Level::Warning, "claims.tenant"), (Level::Warning, "claims.permission")]
     );
     let sentence = batch.notices.iter().find(|notice| notice.code == "claims.token").unwrap();
-    assert!(sentence.message.ends_with("with no permission (`roles`), for another 60 minutes."), "{sentence:?}");
+    assert!(sentence.message.ends_with("with no permission (`roles`), for another 60 min."), "{sentence:?}");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_refusal_says_what_the_token_lacks_and_first_what_to_do_about_that() {
     };
     let said = format!(
         " The token is for https://graph.windows.net, of the tenant 33333333-3333-4333-8333-333333333333, with no permission \
-         (`roles`), for another 60 minutes. The token is of the tenant 33333333-3333-4333-8333-333333333333, and `tenant_id` is \
+         (`roles`), for another 60 min. The token is of the tenant 33333333-3333-4333-8333-333333333333, and `tenant_id` is \
          {TENANT}. The token holds no permission at all (neither `roles` nor `scp`)."
     );
     assert!(fault.message.ends_with(&said), "{}", fault.message);

@@ -163,6 +163,12 @@ fn an_unlisted_code_is_shown_and_the_rest_of_the_answer_decides() {
             "{status} {error}"
         );
     }
+    let unlisted = r#"{"error":"invalid_grant","error_description":"AADSTS123456789: News."}"#;
+    let hint = fault(400, &[], unlisted).hint.unwrap();
+    assert!(
+        hint.starts_with("Look AADSTS123456789 up at https://login.microsoftonline.com/error?code=123456789"),
+        "{hint}"
+    );
     let huge = r#"{"error":"invalid_client","error_description":"AADSTS99999999999999999999: Huge."}"#;
     assert_eq!(fault(400, &[], huge).code, "token.invalid-client");
 }
