@@ -7,6 +7,13 @@ use super::{COMMERCIAL, Family, GCC, GCC_HIGH_AND_DOD, Host, Protocol, US_GOVERN
 use crate::config::{Cloud, Region, TokenVersion};
 use crate::row::Records;
 
+const FORBIDDEN: (&str, &str) = (
+    "one of the tenant's domains is not managed by its administrator, the tenant's state is deleted, or the application \
+         lacks the permission to read alerts",
+    "Have an administrator enable SIEM integration, grant the application its permission, and check the state of the \
+         tenant and its domains.",
+);
+
 pub(crate) static SIEM: Protocol = Protocol {
     name: "siem",
     title: "the SIEM API",
@@ -36,17 +43,9 @@ pub(crate) static SIEM: Protocol = Protocol {
     ],
     token_version: TokenVersion::V1,
     records: Records::Detections,
-    forbidden: (
-        "one of the tenant's domains is not managed by its administrator, the tenant's state is deleted, or the application \
-         lacks the permission to read alerts",
-        "Have an administrator enable SIEM integration, grant the application its permission, and check the state of the \
-         tenant and its domains.",
-    ),
-    forbidden_though_permitted: (
-        "the token holds the permission, so one of the tenant's domains may not be managed by its administrator, or the \
-         tenant's state be deleted",
-        "Have an administrator enable SIEM integration, and check the state of the tenant and its domains.",
-    ),
+    forbidden: FORBIDDEN,
+    // Which permission it looks for is not documented.
+    forbidden_though_permitted: FORBIDDEN,
     refused_token: "Check that the tenant's data lives in the region of this host and that the audience is the one of the \
         SIEM API; then check limits, groups and tags of the configuration.",
     refused_request: "Check limits, groups and tags of the configuration, and whether a proxy stands in between.",

@@ -153,14 +153,15 @@ impl Claims {
         findings
     }
 
-    /// Whether it holds the permission that the API of this configuration asks for.
-    pub(crate) fn permits(&self, config: &Config) -> bool {
-        self.missing(config).is_none()
+    /// Whether it holds the permission that the API of this configuration asks for; none where that is not known.
+    pub(crate) fn permits(&self, config: &Config) -> Option<bool> {
+        let lacks = self.missing(config).is_some();
+        (lacks || api_of(config).is_some()).then_some(!lacks)
     }
 
     /// The permission that it lacks, and where to grant it.
     fn missing(&self, config: &Config) -> Option<(String, String)> {
-        let api = APIS.iter().find(|api| config.audience.contains(api.host) || config.audience == api.id);
+        let api = api_of(config);
         let [of_application, of_user] = api.map(|api| (api.permissions)(&config.api_endpoint.url)).unwrap_or_default();
         let (kind, held, wanted) = match &self.scopes {
             Some(scopes) => ("Delegated permissions", scopes, of_user),
@@ -191,6 +192,14 @@ impl Claims {
         let ends = i64::try_from(self.expires?).ok()?;
         Some(ends.saturating_sub(since_1970(now.wall)))
     }
+}
+
+/// The API whose permissions count: that of the protocol, for an audience that belongs to any, since some APIs take tokens of
+/// another one.
+fn api_of(config: &Config) -> Option<&'static Api> {
+    let api = |audience: &str| APIS.iter().find(|api| audience.contains(api.host) || audience == api.id);
+    api(&config.audience)?;
+    config.protocol.audiences.first().and_then(|(audience, _)| api(audience))
 }
 
 fn since_1970(time: Tick) -> i64 {
@@ -225,6 +234,7 @@ mod tests {
     use ::base64::prelude::{BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
     use super::*;
+    use crate::protocol::{PROTOCOLS, Protocol};
     use crate::test_config::{at, config};
 
     const TENANT: &str = "72b0c1d2-86f1-41af-91ab-2d7cd011db00";
@@ -243,6 +253,10 @@ mod tests {
         let mut config = config();
         config.tenant_id = TENANT.to_owned();
         config.audience = audience.to_owned();
+        let is_meant = |protocol: &&&'static Protocol| {
+            protocol.audiences.iter().any(|(known, _)| *known == audience) && protocol.routes.contains(&&path[1..])
+        };
+        config.protocol = PROTOCOLS.iter().find(is_meant).copied().unwrap_or(config.protocol);
         config.api_endpoint.url = format!("https://api.example{path}");
         claims(members).findings(&config, at(0))
     }
@@ -306,6 +320,8 @@ mod tests {
                 "SecurityIncident.Read.All",
                 "SecurityIncident.Read.All",
             ),
+            // It takes the tokens of another one.
+            ("https://api.security.microsoft.com", "/api/alerts", "WindowsDefenderATP", "Alert.Read.All", "Alert.Read"),
             (
                 "https://api.security.microsoft.com",
                 "/api/incidents",

@@ -83,3 +83,14 @@ fn what_forbids_is_the_permission_only_where_the_token_lacks_it() {
         }
     }
 }
+
+#[test]
+fn where_no_permission_is_known_all_likely_causes_of_a_refusal_are_named() {
+    let mut rig = rig_with(r#""api":"siem","region":"eu""#, r#"{"roles":["Directory.Read.All"]}"#, |config| {
+        Machine::new(config, &Position::Resume(None)).unwrap()
+    });
+    let Err(Failure::Forbidden(fault)) = rig.poll(BUDGET, |_| (403, Vec::new(), String::new())) else {
+        panic!("it is forbidden")
+    };
+    assert!(fault.message.contains("or the application lacks the permission to read alerts"), "{}", fault.message);
+}
