@@ -53,6 +53,8 @@ pub(crate) struct Service<'a> {
     turned: bool,
     /// The numbers in the history of what the pages of the present answer showed.
     pages_before: Vec<usize>,
+    /// How many rows the last page had.
+    last_page: usize,
     /// What was not answered, or not in full.
     pub(crate) failed: Vec<FailedAsk>,
     /// Prints the rows of every answer.
@@ -156,6 +158,7 @@ impl<'a> Service<'a> {
             refused_order: false,
             turned: false,
             pages_before: Vec::new(),
+            last_page: 0,
             failed: Vec::new(),
             verbose,
         }

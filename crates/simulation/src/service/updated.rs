@@ -147,10 +147,11 @@ impl<'a> Service<'a> {
         let (shown, left) = (page.iter().map(|(number, _)| *number).collect::<Vec<_>>(), beyond.len());
         self.note_turn(query, skip, of.is_some(), &shown, now, met);
         self.note_quirks(&rows, &shown, left, met);
-        if query.skip > 0 && shown.is_empty() {
+        if query.skip > 0 && shown.is_empty() && self.last_page >= most {
             met.add(Met::Doubtful);
             self.note(Failing::Doubtful);
         }
+        self.last_page = shown.len();
         let link = self.link_behind(query, skip + shown.len(), last, left, shown.len() == most, of, clock, met);
         if left > 0 {
             met.add(match (shown.len() < query.top, link.is_some()) {
