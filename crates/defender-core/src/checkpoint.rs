@@ -48,7 +48,7 @@ pub struct State {
     pub whole: u32,
     /// How often in a row the present slice failed; see `progress::PATIENCE`.
     pub failures: u32,
-    /// How often it failed, one tick long, while its neighbour could be read.
+    /// How often it failed, too short to be halved, while its neighbour could be read.
     pub strikes: u32,
     /// How often the neighbour failed as well.
     pub turns: u32,

@@ -130,7 +130,7 @@ pub(crate) type Words = &'static [(&'static str, &'static str)];
 /// How the rows beyond a full answer are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Paging {
-    /// By the link `@odata.nextLink` in the answer; by `$skip` where a page as full as the first one has none, since it is not
+    /// By the link `@odata.nextLink` in the answer; by `$skip` where a full page has none, since it is not
     /// sure to come where `$top` was given.
     Links,
     /// By `$skip`, since no link comes where `$top` was given.

@@ -18,8 +18,8 @@ const NEIGHBOUR: i64 = 60 * TICKS_PER_SECOND;
 /// each at most one of them wider on each side, share none.
 const APART: i64 = 3;
 
-/// When a round was begun long ago. None takes so long, however slow the service is: rounds that followed each other at once
-/// would leave it no pause.
+/// When a round was begun long ago. None that began near now takes so long, however slow the service is: rounds that followed
+/// each other at once would leave it no pause.
 const LONG_AGO: Ticks = 6 * 3600 * TICKS_PER_SECOND;
 
 /// How far the smallest call of a probe looks back.
@@ -168,7 +168,9 @@ impl Machine {
     pub(super) fn ask_unordered(&mut self) -> bool {
         let orders = self.config.protocol.odata.as_ref().is_some_and(|odata| odata.orders);
         let is_first = orders && !self.is_unordered && self.pages.is_none();
-        self.is_unordered |= is_first;
+        if is_first {
+            self.is_unordered = true;
+        }
         is_first
     }
 

@@ -144,6 +144,17 @@ impl Machine {
         self.poll.gaps.push(Gap { key, kind, since, until, cause, subject: None, detail });
     }
 
+    /// The slice is left behind, and a gap tells of it: once, though the overlap brings it again.
+    pub(super) fn give_up_range(&mut self, cause: GapCause, detail: String) {
+        let Some(Round { at, end, .. }) = self.slice() else { return };
+        let told = fingerprint(&gap_key(&cause, at, end));
+        if !self.remembers(told) {
+            self.tell_gap(cause, at, end, detail);
+            self.remember(told, end.minus(1));
+        }
+        self.leave_slice(State::pass_over);
+    }
+
     fn event(&self, mut row: Row, record: &[u8]) -> Event {
         let mut defects = Vec::new();
         if !row.is_object {
@@ -223,12 +234,13 @@ impl Machine {
         }
         let Some(state) = &mut self.state else { return false };
         let Some(round) = state.round else { return false };
-        if !state.plain {
-            state.plain = true;
+        let was_plain = std::mem::replace(&mut state.plain, true);
+        let whole = std::mem::take(&mut self.too_large);
+        if !was_plain {
             self.drop_follow_ups();
+            self.too_large = whole;
             return true;
         }
-        let whole = std::mem::take(&mut self.too_large);
         // It may be in the part that was missing.
         if answer.is_partial {
             return false;
@@ -407,7 +419,6 @@ impl Machine {
         self.phase = Phase::Idle;
         self.drop_follow_ups();
         self.pages = None;
-        self.too_large.clear();
         self.forgot_until = None;
         let Some(frozen) = self.frozen.take() else { return false };
         if let Ok(mut state) = State::from_text(&frozen, &self.config.identity()) {
@@ -419,7 +430,7 @@ impl Machine {
 }
 
 /// What tells a gap from others, by its cause and its range.
-pub(super) fn gap_key(cause: &GapCause, since: Tick, until: Tick) -> String {
+fn gap_key(cause: &GapCause, since: Tick, until: Tick) -> String {
     format!("gap:{}:{since}:{until}", cause.name())
 }
 

@@ -83,21 +83,19 @@ impl Machine {
         if state.strikes < STRIKES {
             return;
         }
-        let Some(round) = state.round else { return };
-        let detail = format!("the service keeps failing on this range alone: {why}");
-        self.tell_gap(GapCause::Unreadable, round.at, round.end, detail);
-        self.give_up_slice();
+        self.give_up_range(GapCause::Unreadable, format!("the service keeps failing on this range alone: {why}"));
     }
 
-    /// Tells a failure that asking for less does not cure. An answer that it ended between two pages is begun anew: asked
-    /// for by halves, it has fewer of them, so that a limit on requests is not met at the same page for ever.
+    /// Tells a failure that asking for less does not cure. An answer that it ended between two pages, or between two passes, is
+    /// begun anew: asked for by halves, it takes fewer requests, so that a limit on them is not met at the same one for ever.
     fn give_up(&mut self, ask: &Ask, failure: Failure) {
-        if self.pages.is_some() {
-            // A tick has as many pages whenever it is read: it is gone on with after the delay.
-            if ask.purpose == Purpose::Pass && matches!(failure, Failure::Throttled(_)) {
-                self.failing = Some(failure);
-                return;
-            }
+        let is_pass = ask.purpose == Purpose::Pass;
+        if is_pass && self.is_least() {
+            // It takes as many whenever it is read: it is gone on with.
+            self.failing = Some(failure);
+            return;
+        }
+        if is_pass || self.pages.is_some() {
             return self.give_up_pages(failure);
         }
         self.drop_answer();
@@ -155,13 +153,9 @@ impl Machine {
     }
 
     /// Ends the poll where a quota is used up. What was gathered is not all that there is now, and no promise to the service
-    /// has to outlive this instance: so the next poll tells it.
+    /// has to outlive this instance: so the next poll, which finds the same, tells it.
     pub(super) fn end_throttled(&mut self, failure: Failure, now: Now) -> Output {
-        if !self.poll.has_output() {
-            return self.end_failing(failure, now);
-        }
-        self.put_off(failure, now);
-        self.finish(NextPoll::Now)
+        if self.poll.has_output() { self.finish(NextPoll::Now) } else { self.end_failing(failure, now) }
     }
 
     /// Leaves a failure to be told by the next poll, and by those after it until its delay is over.

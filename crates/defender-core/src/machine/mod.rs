@@ -393,11 +393,13 @@ impl Machine {
         self.state.as_mut().is_some_and(|state| state.halve(Resolution::of(&self.config)))
     }
 
-    /// What an answer made necessary is not asked for any more.
+    /// What an answer made necessary is not asked for any more. That goes for what its slice alone can tell as well: another
+    /// slice may not hold what was too large.
     fn drop_follow_ups(&mut self) {
         self.follow_ups.clear();
         self.suspect = None;
         self.passes = Passes::default();
+        self.too_large.clear();
     }
 
     /// The bytes of a checkpoint that the ring may take.

@@ -43,7 +43,7 @@ impl Machine {
         let updates = self.config.protocol.updates_in_place();
         let link = match page.ask.purpose {
             Purpose::Slice | Purpose::Check | Purpose::Single if !updates => page.next_link().map(str::to_owned),
-            Purpose::Pass => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
+            Purpose::Pass if self.may_turn(page) => page.next_link().map(str::to_owned).or_else(|| self.skip(page)),
             // The first page of a neighbour or of a probe proves all that they are to prove.
             _ => None,
         };

@@ -1,4 +1,4 @@
-//! A range of things that are updated in place, read page by page because it cannot be halved.
+//! A range of things that are updated in place, read page by page: because it cannot be halved, or to see whether it has to be.
 //!
 //! What is updated while pages are turned leaves the range, and what follows it moves up past the reader, unseen. So the range is
 //! read again from its first page until two passes saw the same rows, each of them once: had a row left during the earlier pass,
@@ -7,9 +7,7 @@
 use crate::contract::GapCause;
 use crate::progress::Resolution;
 use crate::protocol::Paging;
-use crate::row::fingerprint;
 
-use super::deliver::gap_key;
 use super::reading::{Reading, Seen};
 use super::{Ask, Machine, Purpose};
 
@@ -54,6 +52,23 @@ impl Pass {
         self.by_skip = by_skip;
     }
 
+    /// How many rows the first page had, after so many of all pages.
+    fn first(&self, rows: u32) -> u32 {
+        self.first_and_last.map_or(rows, |(first, _)| first)
+    }
+
+    /// Whether the last page shows what the one before it did, as where a service ignores `$skip`.
+    fn repeats_a_page(&self) -> bool {
+        let sorted = |keys: &[u64]| {
+            let mut keys = keys.to_vec();
+            keys.sort_unstable();
+            keys
+        };
+        let turned = self.turned as usize;
+        let before = self.first_and_last.and_then(|(_, last)| self.keys.get(turned - last as usize..turned));
+        before.map(sorted) == self.keys.get(turned..).map(sorted)
+    }
+
     /// Whether it ends with a page by `$skip` without rows, after one as full as the first, which had as many as make a page full:
     /// there may be more, which `$skip` does not reach.
     fn ends_in_doubt(&self, rows: u32, full: Option<u32>) -> bool {
@@ -78,6 +93,9 @@ impl Machine {
     pub(super) fn skip(&self, page: &Reading) -> Option<String> {
         let on_page = page.seen.rows - page.seen.pass.turned;
         let first = page.seen.pass.first_and_last.map(|(first, _)| first);
+        if on_page == 0 || page.seen.pass.repeats_a_page() {
+            return None;
+        }
         let goes_on = match self.config.protocol.odata.as_ref()?.paging {
             Paging::Links => {
                 let full = first.unwrap_or_else(|| self.page_size().unwrap_or(u32::MAX).min(self.suspicious_rows()));
@@ -86,50 +104,69 @@ impl Machine {
             // A service may cut its pages shorter than they were asked for.
             Paging::Skip => true,
         };
-        (goes_on && on_page > 0).then(|| self.url(&page.ask, page.seen.rows))
+        goes_on.then(|| self.url(&page.ask, page.seen.rows))
+    }
+
+    /// Whether a pass turns its pages after so many rows: a longer range that has more than its first page is halved.
+    pub(super) fn may_turn(&self, page: &Reading) -> bool {
+        self.is_least() || page.seen.rows <= page.seen.pass.first(page.seen.rows)
     }
 
     /// A pass has come to its end.
-    pub(super) fn end_pass(&mut self, reading: &Reading) {
+    pub(super) fn end_pass(&mut self, reading: &mut Reading) {
         let Reading { ask, seen, .. } = reading;
-        let Seen { rows, pass, .. } = seen;
-        // Pages of a longer range are not turned where they hold more than the first one: it is halved.
-        let first = pass.first_and_last.map_or(*rows, |(first, _)| first);
-        if !self.is_least() && (*rows > first || self.page_size().is_some_and(|full| *rows >= full)) {
-            if first >= LEAST_CAP
-                && let Some(state) = &mut self.state
-            {
-                state.cap = Some(first);
+        let (rows, first) = (seen.rows, seen.pass.first(seen.rows));
+        if !self.is_least() && (rows > first || self.page_size().is_some_and(|full| rows >= full)) {
+            if rows > first {
+                self.learn_page(ask, first, seen.pass.by_skip);
             }
             return self.split(ask, first, seen.edges.span());
         }
-        let mut keys = pass.keys.clone();
+        let mut keys = std::mem::take(&mut seen.pass.keys);
         keys.sort_unstable();
         let is_repeated = keys.windows(2).any(|pair| pair[0] == pair[1]);
         let is_whole = !is_repeated && self.passes.before.as_ref() == Some(&keys);
-        if pass.first_and_last.is_none() || is_whole {
-            if pass.ends_in_doubt(*rows, self.page_size()) {
-                let why = format!(
-                    "the service shows nothing after {rows} rows, which lie too close together to be asked for apart, so some may \
-                     be missing"
-                );
-                return self.give_up_range(&why);
-            }
-            if let Some(state) = self.state.as_mut().filter(|_| *rows == first) {
-                state.whole = state.whole.max(first);
-            }
-            return self.close_slice(&seen.answer());
+        if is_whole || seen.pass.first_and_last.is_none() {
+            return self.end_passes(seen);
         }
         self.passes.before = Some(keys);
         self.passes.made += 1;
         if self.passes.made < MOST {
             return;
         }
-        self.drop_follow_ups();
-        if !self.halve() {
-            self.give_up_range(
-                "its pages show other rows each time that they are read, and lie too close together to be asked for apart",
+        if !self.is_least() {
+            return self.split(ask, rows, None);
+        }
+        let why = "its pages show other rows each time that they are read, or rows twice, and lie too close together to be asked \
+                   for apart";
+        self.give_up_range(GapCause::Truncated, why.to_owned());
+    }
+
+    /// The passes have shown all that there is, as far as pages go.
+    fn end_passes(&mut self, seen: &Seen) {
+        let rows = seen.rows;
+        if seen.pass.ends_in_doubt(rows, self.page_size()) {
+            let why = format!(
+                "the service shows nothing after {rows} rows, which lie too close together to be asked for apart, so some may be \
+                 missing"
             );
+            return self.give_up_range(GapCause::Truncated, why);
+        }
+        if let Some(state) = self.state.as_mut().filter(|_| rows == seen.pass.first(rows)) {
+            state.whole = state.whole.max(rows);
+        }
+        self.close_slice(&seen.answer());
+    }
+
+    /// The service makes pages of so many rows, which is less than was asked for.
+    fn learn_page(&mut self, ask: &Ask, rows: u32, is_silent: bool) {
+        if rows < LEAST_CAP || ask.limit == Some(rows) {
+            return;
+        }
+        if is_silent {
+            self.learn_cap(rows);
+        } else if let Some(state) = &mut self.state {
+            state.cap = Some(rows);
         }
     }
 
@@ -154,9 +191,10 @@ impl Machine {
             self.passes.made < MOST
         };
         if !goes_on {
-            return self.give_up_range(&format!(
+            let why = format!(
                 "the service refuses to go on after {rows} rows, which lie too close together to be asked for apart"
-            ));
+            );
+            return self.give_up_range(GapCause::Truncated, why);
         }
         if pass.by_skip {
             self.pages = Some(pages);
@@ -164,18 +202,7 @@ impl Machine {
     }
 
     /// Whether the present slice is too short to be halved.
-    fn is_least(&self) -> bool {
+    pub(super) fn is_least(&self) -> bool {
         self.state.as_ref().is_none_or(|state| state.is_least(Resolution::of(&self.config)))
-    }
-
-    fn give_up_range(&mut self, why: &str) {
-        let Some(round) = self.slice() else { return };
-        // The overlap brings it again.
-        let told = fingerprint(&gap_key(&GapCause::Truncated, round.at, round.end));
-        if !self.remembers(told) {
-            self.tell_gap(GapCause::Truncated, round.at, round.end, why.to_owned());
-            self.remember(told, round.end.minus(1));
-        }
-        self.give_up_slice();
     }
 }

@@ -198,7 +198,7 @@ impl Machine {
         let is_running = matches!(self.mode, Mode::Running { .. });
         let ahead = if is_notable { skew } else { 0 };
         self.ahead = ahead.max(0);
-        if let Some(state) = self.state.as_mut().filter(|_| is_running && ahead > 0) {
+        if let Some(state) = self.state.as_mut().filter(|_| ahead > 0) {
             state.end_round_at(&self.config, date);
         }
         let is_mistaken = is_running && self.state.as_mut().is_some_and(|state| state.anchor(ahead));
@@ -240,7 +240,7 @@ impl Machine {
                     }
                     reading.seen.rows = reading.seen.rows.saturating_add(1);
                     if visible.is_some_and(|at| self.lies_beyond(&reading.ask, at)) {
-                        self.learn_cap();
+                        self.learn_cap_of_suspect();
                         reading.seen.shows_more = true;
                     }
                     let bytes = reading.reader.bytes(range);
@@ -271,7 +271,7 @@ impl Machine {
                 }
                 Found::End => {
                     if !self.turn_page(&mut reading) {
-                        self.complete(&reading, now);
+                        self.complete(&mut reading, now);
                     }
                     return None;
                 }
@@ -308,12 +308,11 @@ impl Machine {
         if head.status == 400 && self.pages.is_some() && ask.purpose == Purpose::Pass {
             return self.page_refused(ask);
         }
-        // Of other refusals nothing is told of the token.
-        let claims = if matches!(head.status, 401 | 403) { self.bearer().and_then(Claims::read) } else { None };
+        let claims = self.bearer().and_then(Claims::read);
         let mut failure = if is_of_link {
             page_failure(PageFault::Refused, head, body, &self.config)
         } else {
-            let is_permitted = claims.as_ref().map(|claims| claims.permits(&self.config));
+            let is_permitted = claims.as_ref().and_then(|claims| claims.permits(&self.config));
             refusal(head, body, now, &self.config, is_permitted)
         };
         self.redact(&mut failure, link_in(body).as_deref());
@@ -362,8 +361,8 @@ impl Machine {
     }
 
     /// An answer has been read to its end.
-    fn complete(&mut self, reading: &Reading, now: Now) {
-        let Reading { ask, seen: Seen { rows, shows_more, .. }, .. } = reading;
+    fn complete(&mut self, reading: &mut Reading, now: Now) {
+        let Reading { ask, seen: Seen { rows, shows_more, .. }, .. } = &*reading;
         self.pages = None;
         match ask.purpose {
             Purpose::Single | Purpose::Probe => {
@@ -378,10 +377,9 @@ impl Machine {
                 self.frozen = None;
             }
             Purpose::Slice if self.is_cut(ask, *rows) => self.split(ask, *rows, reading.seen.edges.span()),
-            Purpose::Slice if self.has_more(reading) => {
-                self.read_in_passes(ask);
-            }
-            Purpose::Slice if self.is_suspicious(ask, *rows) => {
+            // A further page of things that are updated in place is not simply read: what is updated while the pages are turned
+            // leaves them, and what follows it would be passed over.
+            Purpose::Slice if reading.next_link().is_some() || self.is_suspicious(ask, *rows) => {
                 if !self.read_in_passes(ask) {
                     self.check_for_a_cut(reading);
                 }
@@ -416,12 +414,6 @@ impl Machine {
         }
         let cap = self.state.as_ref().and_then(|state| state.cap);
         ask.limit.is_some_and(|limit| rows >= limit) || cap.is_some_and(|cap| rows >= cap)
-    }
-
-    /// Whether an answer of things that are updated in place has a further page. That is not simply read: what is updated while
-    /// the pages are turned leaves them, and what follows it would be passed over.
-    fn has_more(&self, reading: &Reading) -> bool {
-        self.config.protocol.updates_in_place() && reading.next_link().is_some()
     }
 
     fn is_suspicious(&self, ask: &Ask, rows: u32) -> bool {
@@ -465,7 +457,7 @@ impl Machine {
     fn note_more(&mut self, reading: &mut Reading) {
         reading.seen.shows_more = true;
         if self.forgot_until.is_none() {
-            self.learn_cap();
+            self.learn_cap_of_suspect();
         }
     }
 
@@ -478,9 +470,15 @@ impl Machine {
         self.close_slice(&answer);
     }
 
-    fn learn_cap(&mut self) {
-        let (Some(state), Some(suspect)) = (&mut self.state, self.suspect.as_ref()) else { return };
-        let rows = suspect.answer.rows;
+    fn learn_cap_of_suspect(&mut self) {
+        if let Some(rows) = self.suspect.as_ref().map(|suspect| suspect.answer.rows) {
+            self.learn_cap(rows);
+        }
+    }
+
+    /// The service cuts its answers at so many rows without a word.
+    pub(super) fn learn_cap(&mut self, rows: u32) {
+        let Some(state) = &mut self.state else { return };
         // At once, so that the checkpoint of this very batch knows it.
         if state.cap == Some(rows) {
             return;
@@ -494,8 +492,8 @@ impl Machine {
         );
     }
 
-    /// Goes on with the older half of a slice whose answer was cut. One of a single tick is asked once without `limit`, or
-    /// page by page where its rows are updated in place, and then is a gap.
+    /// Goes on with the older half of a slice whose answer was cut. One that is too short for that is asked once without
+    /// `limit`, or page by page where its rows are updated in place, and then is a gap.
     pub(super) fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
         self.poll.counters.splits += 1;
         self.drop_follow_ups();
@@ -504,11 +502,7 @@ impl Machine {
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
         let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.updates_in_place());
-        if state.cut_before(newest, Resolution::of(&self.config)) {
-            self.too_large.clear();
-            return;
-        }
-        if self.read_in_passes(ask) {
+        if state.cut_before(newest, Resolution::of(&self.config)) || self.read_in_passes(ask) {
             return;
         }
         let Some(round) = self.slice() else { return };
@@ -517,8 +511,7 @@ impl Machine {
             return;
         }
         let detail = format!("the service cut its answer at {rows} rows, and all of them have one stamp");
-        self.tell_gap(GapCause::Truncated, round.at, round.end, detail);
-        self.give_up_slice();
+        self.give_up_range(GapCause::Truncated, detail);
     }
 
     pub(super) fn close_slice(&mut self, answer: &Answer) {
@@ -545,14 +538,8 @@ impl Machine {
         }
     }
 
-    /// A gap covers the slice: nothing of it is asked for again.
-    pub(super) fn give_up_slice(&mut self) {
-        self.leave_slice(State::pass_over);
-    }
-
-    fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
+    pub(super) fn leave_slice(&mut self, leave: impl FnOnce(&mut State, &Config)) {
         self.drop_follow_ups();
-        self.too_large.clear();
         let Some(state) = &mut self.state else { return };
         let Some(round) = state.round else { return };
         leave(state, &self.config);

@@ -54,7 +54,7 @@ impl Asked {
         }
         if request.url.contains(canary::LINK) {
             let Some(range) = self.range else { panic!("a link without a page before it: {}", request.url) };
-            reached.insert(if range.is_least() { "page-of-a-tick-by-link" } else { "page-by-link" });
+            reached.insert(if range.is_least() { "page-of-a-least-range-by-link" } else { "page-by-link" });
             return;
         }
         let Some(range) = range_of(&request.url, api, is_first_seen) else { panic!("no range: {}", request.url) };
@@ -66,7 +66,7 @@ impl Asked {
             assert_eq!(self.range, Some(range), "a page of another range: {}", request.url);
             reached.insert("page-by-skip");
         } else if self.range == Some(range) && range.is_least() {
-            reached.insert("tick-again");
+            reached.insert("least-range-again");
         }
         reached.extend((api.expand.is_some() && !request.url.contains("$expand")).then_some("without-expand"));
         self.range = Some(range);

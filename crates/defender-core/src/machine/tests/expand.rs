@@ -1,6 +1,6 @@
 //! What `$expand` asks for, and what comes without it.
 
-use super::updates::{START, alert, answer, keys, read};
+use super::updates::{START, alert, answer, covers, keys, read};
 use super::*;
 
 #[test]
@@ -162,4 +162,58 @@ fn an_instance_that_dies_before_the_smaller_record_came_loses_nothing() {
     rig.machine.limits.event_bytes = 300;
     let second = rig.poll(BUDGET, answered).unwrap();
     assert_eq!(keys(&second), ["7@2026-01-01T11:30:00.0000000Z"]);
+}
+
+/// A record at this stamp that is too large with what is expanded, as such and without it.
+fn too_large(at: &str) -> (String, String) {
+    let small = alert("7", at);
+    let alerts = format!(r#"{{"alerts":["{}"],"#, "x".repeat(400));
+    (small.replacen('{', &alerts, 1), small)
+}
+
+#[test]
+fn a_record_that_is_too_large_comes_though_the_range_that_showed_it_was_halved_before() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    (rig.machine.limits.event_bytes, rig.machine.limits.suspicious_rows) = (300, 2);
+    let at = "2026-01-01T11:50:00Z";
+    let (large, small) = too_large(at);
+    let mut asked = 0;
+    let batch = rig.poll(BUDGET, |url| {
+        if url.contains("$skip=") {
+            return answer(&[], None);
+        }
+        // Another row each time, so that no two passes are alike.
+        asked += 1;
+        let mut rows = Vec::new();
+        if covers(url, "2026-01-01T11:10:00Z") {
+            rows.push(alert(&format!("other-{asked}"), "2026-01-01T11:10:00Z"));
+        }
+        if covers(url, at) {
+            rows.push(if url.contains("$expand") { large.clone() } else { small.clone() });
+        }
+        answer(&rows, None)
+    });
+    let batch = batch.unwrap();
+    assert!(batch.counters.iter().any(|(name, _)| *name == "splits"), "{:?}", batch.counters);
+    assert!(keys(&batch).contains(&"7@2026-01-01T11:50:00.0000000Z"), "{:?}: {:?}", keys(&batch), rig.requests);
+}
+
+#[test]
+fn a_record_that_is_too_large_comes_though_the_start_moves_back_before() {
+    let mut rig = Rig::of("incidents", "", &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let at = "2026-01-01T10:55:00Z";
+    let (large, small) = too_large(at);
+    let mut asked = 0;
+    let batch = rig.poll(BUDGET, |url| {
+        asked += 1;
+        let row = if url.contains("$expand") { &large } else { &small };
+        let (status, _, body) = answer(if covers(url, at) { std::slice::from_ref(row) } else { &[] }, None);
+        // The first answer does not say what the service's clock does.
+        let date = (asked > 1).then(|| ("date", "Thu, 01 Jan 2026 11:50:00 GMT".to_owned()));
+        (status, date.into_iter().collect(), body)
+    });
+    let batch = batch.unwrap();
+    assert!(rig.requests.iter().any(|url| read(url).contains("ge 2026-01-01T09:50:00")), "{:?}", rig.requests);
+    assert_eq!(keys(&batch), ["7@2026-01-01T10:55:00.0000000Z"], "{:?}", rig.requests);
 }

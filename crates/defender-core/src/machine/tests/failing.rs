@@ -1,5 +1,6 @@
 //! What is asked after a failure, and what is told of it.
 
+use super::updates::{START, answer, covers};
 use super::*;
 use crate::checkpoint::Round;
 use crate::http::{TransportFailure, TransportFailureKind};
@@ -205,4 +206,31 @@ fn a_checkpoint_of_the_other_kind_says_which_is_which() {
         assert!(fault.message.contains(told) && fault.code == "checkpoint.mode", "{}", fault.message);
         assert_eq!(fault.hint.as_deref(), Some("give each of the two a state of its own"));
     }
+}
+
+#[test]
+fn a_gap_over_what_is_given_up_is_told_once_though_the_overlap_brings_it_again() {
+    let at = "2026-01-01T11:30:00Z";
+    let mut rig = Rig::of("alerts", START, &Position::Resume(None));
+    let mut told = Vec::new();
+    for _ in 0..8 {
+        let mut is_done = false;
+        rig.requests.clear();
+        while !is_done {
+            assert!(rig.requests.len() < 200, "{:?}", rig.requests);
+            let polled = rig
+                .poll(BUDGET, |url| if covers(url, at) { (500, Vec::new(), String::new()) } else { answer(&[], None) });
+            if let Ok(batch) = polled {
+                told.extend(batch.gaps.into_iter().map(|gap| gap.key));
+                is_done = matches!(batch.next, NextPoll::After(_));
+            }
+            rig.advance(10);
+        }
+        rig.advance(300);
+    }
+    let all = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert!(all > 0 && told.len() == all, "{all}: {told:?}");
+    assert!(told.iter().all(|key| key.starts_with("gap:unreadable:2026-01-01T11:")), "{told:?}");
 }

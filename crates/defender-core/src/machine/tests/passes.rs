@@ -43,14 +43,15 @@ fn pages_cut_shorter_than_asked_for_are_found_out() {
     let links: [(&str, Link); 3] =
         [("by link", |shown, all| shown < all), ("silent", |_, _| false), ("always", |_, _| true)];
     for (name, link) in links {
-        for count in [49, 50, 51, 100, 300] {
+        for count in [49, 50, 51, 100, 300, 1000] {
             let rows = stamps(count);
             let mut rig = Rig::of("graph", &format!(r#"{START},"limit":500"#), &Position::Resume(None));
             let budget = Budget { max_requests: 2000, ..BUDGET };
-            let mut seen = Vec::new();
+            let (mut seen, mut caps) = (Vec::new(), 0);
             loop {
                 match rig.poll(budget, |url| paged(&rows, url, 50, link)) {
                     Ok(batch) => {
+                        caps += batch.notices.iter().filter(|notice| notice.code == "answer.cap").count();
                         assert!(batch.gaps.is_empty(), "{name} {count}: {:?}", batch.gaps);
                         seen.extend(batch.events.iter().map(|event| event.subject.clone()));
                         if batch.next != NextPoll::Now {
@@ -63,7 +64,10 @@ fn pages_cut_shorter_than_asked_for_are_found_out() {
             }
             seen.sort_unstable();
             assert_eq!(seen, rows, "{name} {count}");
-            assert!(rig.requests.len() < 200, "{name} {count}: {} requests", rig.requests.len());
+            assert_eq!(caps, usize::from(name == "silent" && count > 50), "{name} {count}");
+            assert!(rig.requests.len() < 250, "{name} {count}: {} requests", rig.requests.len());
+            let third = rig.requests.iter().find(|url| read(url).contains("skip=100"));
+            assert_eq!(third, None, "{name} {count}: two pages show that there is more than one");
         }
     }
 }
@@ -199,19 +203,9 @@ fn a_range_whose_passes_never_come_alike_is_halved() {
 
 #[test]
 fn a_page_of_one_row_is_gone_on_after() {
-    let rows = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let mut rig = Rig::of("alerts", &format!(r#"{START},"limit":1"#), &Position::Resume(None));
-    let batch = rig
-        .poll(Budget { max_requests: 200, ..BUDGET }, |url| {
-            let skip: usize = read(url).split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
-            let url = read(url);
-            let holds =
-                url.contains("ge 2026-01-01T11:30:00.0000000Z") || !url.contains("ge 2026-01-01T11:30:00.0000001");
-            let holds = holds && !url.contains("le 2026-01-01T11:2");
-            let page = rows.iter().skip(skip).take(usize::from(holds));
-            answer(&page.map(|id| format!(r#"{{"id":"{id}","lastUpdateTime":"{AT}"}}"#)).collect::<Vec<_>>(), None)
-        })
-        .unwrap();
+    let rows = ["a", "b", "c"].map(|id| (id, AT));
+    let mut rig = Rig::of("graph", &format!(r#"{START},"limit":1"#), &Position::Resume(None));
+    let batch = rig.poll(Budget { max_requests: 200, ..BUDGET }, |url| cutting(&rows, url, MILLISECONDS, 1)).unwrap();
     assert_eq!(batch.events.len(), 3);
     assert!(rig.requests.iter().any(|url| url.ends_with("$skip=1")), "{:?}", rig.requests);
 }
@@ -254,7 +248,7 @@ fn ten_rows_are_the_least_that_are_taken_for_the_largest_page() {
     for (page, cap) in [(9, None), (10, Some(10))] {
         let rows = stamps(15);
         let mut rig = Rig::of("graph", &format!(r#"{START},"limit":500"#), &Position::Resume(None));
-        // Two pages are read: the slice's, and both of the first pass.
+        // Three pages are read: the slice's, and both of the first pass.
         rig.poll(Budget { max_requests: 4, ..BUDGET }, |url| paged(&rows, url, page, |shown, all| shown < all))
             .unwrap();
         assert_eq!(rig.machine.state.as_ref().unwrap().cap, cap, "{page}: {:?}", rig.requests);
@@ -281,10 +275,12 @@ fn the_refusal_of_a_further_page_says_nothing_against_the_order() {
 #[test]
 fn a_service_that_reads_bounds_to_the_millisecond_hides_no_row_at_a_seam() {
     for at in ["2026-01-01T11:29:59.9995Z", "2026-01-01T11:30:00.0000Z", "2026-01-01T11:30:00.0004567Z"] {
-        let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT20M""#;
+        let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT30M""#;
         let mut rig = Rig::of("graph", members, &Position::Resume(None));
         let batch = rig.poll(BUDGET, |url| cutting(&[("a", at)], url, MILLISECONDS, 100)).unwrap();
-        assert_eq!(keys(&batch).len(), 1, "{at}: {:?}", rig.requests.iter().map(|url| read(url)).collect::<Vec<_>>());
+        let asked: Vec<_> = rig.requests.iter().map(|url| read(url)).collect();
+        assert_eq!((keys(&batch).len(), asked.len()), (1, 2), "{at}: {asked:?}");
+        assert!(asked[1].contains("ge 2026-01-01T11:30:00.0000000Z"), "{asked:?}");
     }
 }
 
@@ -438,6 +434,59 @@ fn rows_that_come_in_another_order_each_time_are_missed_by_no_cut() {
     }
     seen.sort_unstable();
     assert_eq!(seen, rows);
+}
+
+#[test]
+fn a_service_that_ignores_skip_is_asked_for_shorter_ranges_and_not_for_ever() {
+    let spread = stamps(30);
+    let spread: Vec<_> = spread.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    let ids: Vec<_> = (0..30).map(|n| n.to_string()).collect();
+    let at_once: Vec<_> = ids.iter().map(|id| (id.as_str(), AT)).collect();
+    for (rows, gaps) in [(spread, 0), (at_once, 1)] {
+        let mut rig = Rig::of("graph", START, &Position::Resume(None));
+        rig.machine.limits.suspicious_rows = 10;
+        let budget = Budget { max_requests: 200, ..BUDGET };
+        let batch = rig.poll(budget, |url| cutting(&rows, &url.replace("$skip", "$ignored"), TICKS, 100)).unwrap();
+        assert_eq!((batch.events.len(), batch.gaps.len()), (30, gaps), "{:?}", batch.gaps);
+        assert!(matches!(batch.next, NextPoll::After(_)));
+        assert!(rig.requests.len() < 60, "{} requests", rig.requests.len());
+    }
+}
+
+#[test]
+fn a_delay_between_two_passes_of_a_longer_range_halves_it_so_that_one_request_between_delays_is_enough() {
+    let rows = ["11:10:00", "11:30:00", "11:50:00"].map(|at| format!("2026-01-01T{at}Z"));
+    let rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    for is_kept in [true, false] {
+        let mut rig = Rig::of("graph", START, &Position::Resume(None));
+        let (mut seen, mut asked, mut is_done) = (0, 0, false);
+        for _ in 0..20 {
+            rig.machine.limits.suspicious_rows = 2;
+            let polled = rig.poll(BUDGET, |url| {
+                asked += 1;
+                match asked % 2 {
+                    0 => (429, vec![("retry-after", "5".to_owned())], String::new()),
+                    _ => cutting(&rows, url, TICKS, 100),
+                }
+            });
+            let checkpoint = match polled {
+                Ok(batch) => {
+                    seen += batch.events.len();
+                    is_done |= batch.next == NextPoll::After(300_000_000_000);
+                    Some(batch.checkpoint)
+                }
+                Err(mut failure) => failure.fault_mut().and_then(|fault| fault.checkpoint.take()),
+            };
+            if is_done {
+                break;
+            }
+            if let Some(checkpoint) = checkpoint.filter(|_| !is_kept) {
+                rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(checkpoint))).unwrap();
+            }
+            rig.advance(10);
+        }
+        assert_eq!((seen, is_done), (3, true), "{is_kept}: {:?}", rig.requests);
+    }
 }
 
 #[test]

@@ -24,6 +24,13 @@ pub(super) fn keys(batch: &Batch) -> Vec<&str> {
     batch.events.iter().map(|event| event.key.as_str()).collect()
 }
 
+/// Whether a request asks for what lies at this stamp.
+pub(super) fn covers(url: &str, at: &str) -> bool {
+    let url = read(url);
+    let bound = |operator: &str| Tick::parse(url.split(operator).nth(1).unwrap().get(..28).unwrap()).unwrap();
+    (bound(" ge ")..=bound(" le ")).contains(&Tick::parse(at).unwrap())
+}
+
 #[test]
 fn each_api_is_asked_in_its_own_words() {
     for (api, members, expected) in [
