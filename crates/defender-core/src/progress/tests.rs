@@ -319,3 +319,14 @@ fn a_long_range_that_is_given_up_goes_in_ever_longer_pieces() {
     state.pass_over(&config);
     assert_eq!(state.grain, config.slice);
 }
+
+#[test]
+fn a_rest_of_half_a_slice_is_joined_to_the_last_one_and_more_is_not() {
+    for (minutes, slices) in [(90, 1), (91, 2)] {
+        let config = config();
+        let mut state = State { round: None, length: config.slice, ..state(&config) };
+        let until = state.cursor.plus(minutes * 60 * TICKS_PER_SECOND);
+        let round = state.round(&config, until.plus(config.settle)).unwrap();
+        assert_eq!((round.until, usize::from(round.end < until) + 1), (until, slices), "{minutes}");
+    }
+}

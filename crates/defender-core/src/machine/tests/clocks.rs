@@ -90,9 +90,34 @@ fn a_clock_that_was_never_set_fixes_no_start() {
         let Err(Failure::Unavailable(delay)) = polled else { panic!("{members}: {polled:?}") };
         assert_eq!((&*delay.fault.code, delay.fault.checkpoint), ("clock.implausible", None));
         assert!(delay.fault.message.contains("1970-01-01"), "{}", delay.fault.message);
+        assert!(delay.fault.hint.is_some_and(|hint| hint.contains("set the clock")));
         rig.now.wall = right;
         rig.requests.clear();
         rig.poll(BUDGET, |_| ok("[]")).unwrap();
         assert!(rig.requests.iter().all(|url| url.contains("sinceTimeUtc=2026-01-01T")), "{:?}", rig.requests);
+    }
+}
+
+#[test]
+fn a_range_and_the_earliest_time_that_a_clock_may_say_need_no_later_clock() {
+    let range =
+        Position::Range(Tick::parse("2020-01-01T00:00:00Z").unwrap(), Tick::parse("2020-01-02T00:00:00Z").unwrap());
+    for (clock, position) in [("1970-01-01T00:00:07Z", range), (MADE_AFTER, Position::Resume(None))] {
+        let mut rig = Rig::new("", &position);
+        rig.now.wall = Tick::parse(clock).unwrap();
+        rig.poll(BUDGET, |_| ok("[]")).unwrap();
+    }
+}
+
+#[test]
+fn what_lies_ahead_of_the_clock_of_the_service_is_not_asked_for_where_the_local_one_is_far_ahead() {
+    for (service, last, ends) in [("10:00:00", "09:30:00", "09:59:00"), ("11:59:30", "11:30:00", "11:59:00")] {
+        let mut rig = Rig::new(r#","start":"2026-01-01T09:00:00Z","slice":"PT30M""#, &Position::Resume(None));
+        rig.poll(BUDGET, |_| dated(service)).unwrap();
+        let url = rig.requests.last().unwrap();
+        let bound = |name: &str| Tick::parse(url.split(name).nth(1).unwrap().split('&').next().unwrap()).unwrap();
+        let at = |time: &str| Tick::parse(&format!("2026-01-01T{time}Z")).unwrap();
+        assert_eq!(bound("sinceTimeUtc=").plus(1), at(last), "{service}: {:?}", rig.requests);
+        assert_eq!(bound("untilTimeUtc=").minus(1), at(ends), "{service}: {:?}", rig.requests);
     }
 }

@@ -165,3 +165,21 @@ fn a_row_counts_once_by_what_became_of_it() {
     let second = rig.poll(BUDGET, |_| ok(body.clone())).unwrap();
     assert_eq!(second.counters, [("rows", 4), ("duplicates", 4)]);
 }
+
+#[test]
+fn a_budget_of_nothing_is_too_small_in_each_of_its_members() {
+    for budget in [
+        Budget { max_events: 0, ..BUDGET },
+        Budget { max_bytes: 0, ..BUDGET },
+        Budget { max_requests: 1, ..BUDGET },
+        Budget { max_duration: 0, ..BUDGET },
+    ] {
+        let mut rig = Rig::new("", &Position::Resume(None));
+        let needed = match rig.machine.begin(budget, rig.now).unwrap_err() {
+            Failure::BudgetTooSmall(needed) => needed,
+            other => panic!("{other:?}"),
+        };
+        assert_ne!(needed, budget);
+        rig.machine.begin(needed, rig.now).unwrap();
+    }
+}

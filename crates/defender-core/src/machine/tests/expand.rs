@@ -2,6 +2,7 @@
 
 use super::updates::{START, alert, answer, covers, keys, read};
 use super::*;
+use crate::checkpoint::Round;
 
 #[test]
 fn what_is_expanded_comes_again_after_an_outage() {
@@ -216,4 +217,99 @@ fn a_record_that_is_too_large_comes_though_the_start_moves_back_before() {
     let batch = batch.unwrap();
     assert!(rig.requests.iter().any(|url| read(url).contains("ge 2026-01-01T09:50:00")), "{:?}", rig.requests);
     assert_eq!(keys(&batch), ["7@2026-01-01T10:55:00.0000000Z"], "{:?}", rig.requests);
+}
+
+#[test]
+fn a_record_that_is_too_large_comes_though_the_service_fails_when_it_is_asked_for_without_what_is_expanded() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine.limits.event_bytes = 300;
+    let at = "2026-01-01T11:50:00Z";
+    let (large, small) = too_large(at);
+    let mut failed = 0;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let polled = rig.poll(BUDGET, |url| {
+            if !url.contains("$expand") && failed == 0 {
+                failed += 1;
+                return (503, Vec::new(), String::new());
+            }
+            let row = if url.contains("$expand") { &large } else { &small };
+            answer(if covers(url, at) { std::slice::from_ref(row) } else { &[] }, None)
+        });
+        seen.extend(polled.into_iter().flat_map(|batch| batch.events).map(|event| event.subject));
+        rig.advance(10);
+    }
+    assert_eq!((seen, failed), (vec!["7".to_owned()], 1), "{:?}", rig.requests);
+}
+
+#[test]
+fn a_range_in_passes_that_is_asked_for_without_what_is_expanded_is_read_from_its_beginning() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    (rig.machine.limits.event_bytes, rig.machine.limits.suspicious_rows) = (300, 2);
+    let (large, small) = too_large("2026-01-01T11:50:00Z");
+    let other = alert("8", "2026-01-01T11:10:00Z");
+    let batch = rig
+        .poll(BUDGET, |url| {
+            let row = if url.contains("$expand") { &large } else { &small };
+            let rows = [other.clone(), row.clone()];
+            answer(if url.contains("$skip=") { &[] } else { &rows }, None)
+        })
+        .unwrap();
+    assert_eq!((batch.events.len(), rig.requests.len()), (2, 10), "one and two passes of two pages, twice");
+}
+
+#[test]
+fn events_that_lack_something_are_told_of_in_one_gap_that_reaches_to_each_of_them() {
+    let at = |time: &str| Tick::parse(&format!("2026-01-01T{time}Z")).unwrap();
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    let state = State::begin(&rig.machine.config, None, rig.now.wall);
+    // A round of an older version, which ends and begins in the midst of a millisecond.
+    let (since, end) = (at("11:00:00.0005"), at("11:10:00.0003"));
+    let round = Some(Round { until: end, at: since, end });
+    rig.machine.resume(&State { round, plain: true, ..state }.to_text()).unwrap();
+    let rows = [("a", "11:00:00.0003"), ("b", "11:05:00"), ("c", "11:10:00.0006")];
+    let rows = rows.map(|(id, time)| alert(id, &format!("2026-01-01T{time}Z")));
+    let mut asked = 0;
+    let batch = rig.poll(BUDGET, |_| {
+        asked += 1;
+        answer(if asked == 1 { &rows } else { &[] }, None)
+    });
+    let batch = batch.unwrap();
+    let [gap] = &batch.gaps[..] else { panic!("{:?}", batch.gaps) };
+    assert_eq!((gap.since, gap.until), (at("11:00:00.0003"), at("11:10:00.0006").plus(1)), "{gap:?}");
+    assert!(gap.detail.contains("so 3 events came without their alerts"), "{}", gap.detail);
+}
+
+#[test]
+fn what_fails_alone_comes_without_what_is_expanded_before_it_is_given_up() {
+    let at = "2026-01-01T11:30:00Z";
+    let row = alert("7", at);
+    for works_plain in [true, false] {
+        let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+        let (mut events, mut gaps, mut is_done) = (Vec::new(), Vec::new(), false);
+        while !is_done {
+            assert!(rig.requests.len() < 150, "{:?}", rig.requests.last());
+            let polled = rig.poll(BUDGET, |url| {
+                let is_short = !covers(url, "2026-01-01T11:29:59Z") && !covers(url, "2026-01-01T11:30:01Z");
+                match (covers(url, at), works_plain && is_short && !url.contains("$expand")) {
+                    (true, false) => (500, Vec::new(), String::new()),
+                    (true, true) => answer(std::slice::from_ref(&row), None),
+                    (false, _) => answer(&[], None),
+                }
+            });
+            if let Ok(batch) = polled {
+                events.extend(batch.events.into_iter().map(|event| event.attributes));
+                gaps.extend(batch.gaps.into_iter().map(|gap| gap.cause));
+                is_done = matches!(batch.next, NextPoll::After(_));
+            }
+            rig.advance(10);
+        }
+        let without = vec![("without".to_owned(), "alerts".to_owned())];
+        let expected = if works_plain {
+            (vec![without], vec![GapCause::Partial])
+        } else {
+            (Vec::new(), vec![GapCause::Unreadable])
+        };
+        assert_eq!((events, gaps), expected, "{works_plain}");
+    }
 }

@@ -234,3 +234,17 @@ fn a_gap_over_what_is_given_up_is_told_once_though_the_overlap_brings_it_again()
     assert!(all > 0 && told.len() == all, "{all}: {told:?}");
     assert!(told.iter().all(|key| key.starts_with("gap:unreadable:2026-01-01T11:")), "{told:?}");
 }
+
+#[test]
+fn after_a_neighbour_that_fails_the_slice_is_asked_for_in_full() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    let state = State::begin(&rig.machine.config, None, rig.now.wall);
+    let (at, end) = (state.start, state.start.plus(3600 * TICKS_PER_SECOND));
+    let state = State { round: Some(Round { until: end, at, end }), failures: PATIENCE, plain: true, ..state };
+    rig.machine.resume(&state.to_text()).unwrap();
+    for _ in 0..2 {
+        rig.poll(BUDGET, |_| refused(500)).unwrap_err();
+    }
+    let expands: Vec<_> = rig.requests.iter().map(|url| url.contains("$expand")).collect();
+    assert_eq!(expands[..2], [false, true], "{:?}", rig.requests);
+}

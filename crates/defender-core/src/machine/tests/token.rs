@@ -37,6 +37,8 @@ fn a_probe_tells_what_the_token_says_and_everything_that_looks_wrong_with_it() {
         told,
         [(Level::Note, "claims.token"), (Level::Warning, "claims.tenant"), (Level::Warning, "claims.permission")]
     );
+    let passed = batch.notices.iter().find(|notice| notice.code == "probe.passed").unwrap();
+    assert!(passed.message.ends_with("which answered the smallest request with 0 rows"), "{passed:?}");
     let sentence = batch.notices.iter().find(|notice| notice.code == "claims.token").unwrap();
     assert!(sentence.message.ends_with("with no permission (`roles`), for another 60 min."), "{sentence:?}");
 }

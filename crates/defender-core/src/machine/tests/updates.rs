@@ -246,3 +246,51 @@ fn no_more_calls_are_made_than_the_api_allows() {
     rig.machine = fresh;
     assert!(rig.poll(budget, row).is_err());
 }
+
+#[test]
+fn what_is_refused_is_asked_for_without_an_order_where_there_was_one() {
+    for (api, asked) in [("graph", 2), ("alerts", 1)] {
+        let mut rig = Rig::of(api, START, &Position::Resume(None));
+        let failure = rig.poll(BUDGET, |_| (400, Vec::new(), String::new())).unwrap_err();
+        assert_eq!((failure.kind(), rig.requests.len()), ("rejected", asked), "{:?}", rig.requests);
+    }
+}
+
+#[test]
+fn a_probe_asks_for_as_little_as_there_is() {
+    let mut rig = Rig::of("incidents", START, &Position::Resume(None));
+    rig.machine = Machine::probe(rig.machine.config.clone());
+    rig.poll(BUDGET, |_| answer(&[], None)).unwrap();
+    let [url] = &rig.requests[..] else { panic!("{:?}", rig.requests) };
+    assert!(!url.contains("$expand") && !url.contains("$orderby") && url.ends_with("$top=1"), "{url}");
+}
+
+#[test]
+fn what_lies_at_the_end_of_a_slice_is_taken_where_it_is_shown() {
+    let at = "2026-01-01T11:30:00.0000000Z";
+    let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT30M""#;
+    let mut rig = Rig::of("graph", members, &Position::Resume(None));
+    let (row, mut asked) = (alert("7", at), 0);
+    let batch = rig
+        .poll(BUDGET, |_| {
+            asked += 1;
+            // It is updated before the slice that it begins is asked for.
+            answer(if asked == 1 { std::slice::from_ref(&row) } else { &[] }, None)
+        })
+        .unwrap();
+    assert_eq!((keys(&batch), asked), (vec![&*format!("7@{at}")], 2));
+}
+
+#[test]
+fn a_part_that_is_missing_is_told_of_once_as_far_as_the_ranges_of_the_next_round_reach() {
+    let members = r#","start":"2026-01-01T11:00:00Z","slice":"PT30M""#;
+    let mut rig = Rig::of("graph", members, &Position::Resume(None));
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let batch = rig.poll(BUDGET, |_| (206, Vec::new(), answer(&[], None).2)).unwrap();
+        told.extend(batch.gaps.iter().map(|gap| (gap.since.to_string(), gap.until.to_string())));
+        rig.advance(300);
+    }
+    let minutes: Vec<_> = told.iter().map(|(since, until)| [&since[11..16], &until[11..16]]).collect();
+    assert_eq!(minutes, [["11:00", "11:30"], ["11:30", "11:59"], ["11:59", "12:04"]]);
+}
