@@ -201,6 +201,8 @@ met! {
         PageShortInSilence "pages shorter than `$top`, without a link to the rest"
         TickInSilence "the same, of one tick"
         InCutMillisecond "delivered, off the whole millisecond at an end of a request, whose bounds are read no finer"
+        SkipIgnored "first pages shown in place of the one that `$skip` asked for"
+        ShortOfCalls "429 after a few calls in a row"
         PassedOver "last pages after which a row had not been shown, where the order changed"
         GivenUpUnsettled "gaps truncated over what came in another order each time"
     }

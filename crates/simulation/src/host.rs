@@ -436,6 +436,10 @@ impl<'a, S: Subject> Host<'a, S> {
                     self.line.met.add(Met::QuotaKept);
                     came = Came::MoreToRead;
                 }
+                // It comes at every other poll for good.
+                if self.world.service.updated.quirks.calls_in_a_row.is_some() {
+                    came = Came::MoreToRead;
+                }
                 delay.after
             }
             Failure::Unavailable(delay) => {

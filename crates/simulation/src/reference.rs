@@ -279,7 +279,7 @@ impl<'a> Reference<'a> {
                 met.add(Met::Truncated);
                 let rows = visible(self.world, gap.since.minus(1), gap.until.plus(1), now).len();
                 let is_capped = self.world.service.cap.is_some_and(|cap| rows >= cap.rows);
-                let is_unreachable = was_met(&[Failing::SkipRefused, Failing::Doubtful]);
+                let is_unreachable = was_met(&[Failing::SkipRefused, Failing::SkipIgnored, Failing::Doubtful]);
                 let is_changing = !is_capped && !is_unreachable && self.changes(gap, now);
                 if is_changing {
                     met.add(Met::GivenUpWhileChanging);

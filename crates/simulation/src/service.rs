@@ -55,6 +55,8 @@ pub(crate) struct Service<'a> {
     pages_before: Vec<usize>,
     /// How many rows the last page had.
     last_page: usize,
+    /// The calls since it wanted a pause.
+    in_a_row: u64,
     /// What was not answered, or not in full.
     pub(crate) failed: Vec<FailedAsk>,
     /// Prints the rows of every answer.
@@ -113,6 +115,8 @@ pub(crate) enum Failing {
     Partial,
     /// 400 for a page that `$skip` asked for.
     SkipRefused,
+    /// The first page in place of the one that `$skip` asked for.
+    SkipIgnored,
     /// A page without rows behind a full one, which `$skip` asked for: nothing tells that there are no more.
     Doubtful,
     /// The last page of rows that came in another order each time, and so not each of them once.
@@ -159,6 +163,7 @@ impl<'a> Service<'a> {
             turned: false,
             pages_before: Vec::new(),
             last_page: 0,
+            in_a_row: 0,
             failed: Vec::new(),
             verbose,
         }
@@ -339,6 +344,14 @@ impl<'a> Service<'a> {
         if !self.tokens.iter().any(|(token, until)| token == bearer && clock.service < *until) {
             met.add(Met::TokenEnded);
             return Ok(self.reply(401, Vec::new(), clock, met));
+        }
+        if let Some(most) = self.world.service.updated.quirks.calls_in_a_row {
+            self.in_a_row += 1;
+            if self.in_a_row > most {
+                self.in_a_row = 0;
+                met.add(Met::ShortOfCalls);
+                return Ok(self.paused(clock, met));
+            }
         }
         let fault = if self.is_faulty(self.world.service.fault_rate, clock) {
             Some(self.random.pick(&self.world.service.faults))

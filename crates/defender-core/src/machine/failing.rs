@@ -99,7 +99,9 @@ impl Machine {
             return self.give_up_pages(failure);
         }
         self.drop_answer();
+        // A limit on requests tells nothing of the neighbour, which is asked for again.
         if ask.purpose == Purpose::Neighbour
+            && !matches!(failure, Failure::Throttled(_))
             && let Some(state) = &mut self.state
         {
             // The service is down, or the fault lies in the neighbour: the slice has its turn again.

@@ -141,6 +141,17 @@ impl<'a> Service<'a> {
         reply
     }
 
+    /// A refusal that asks for a short pause.
+    pub(super) fn paused(&mut self, clock: &Clock, met: &mut Coverage) -> Reply {
+        const SECONDS: u64 = 5;
+        let mut reply = self.reply(429, b"wait".to_vec(), clock, met);
+        if let Reply::Answer(head, _) = &mut reply {
+            head.headers.push(("Retry-After".to_owned(), SECONDS.to_string()));
+            self.not_before[1] = clock.now().monotonic + SECONDS * 1_000_000_000;
+        }
+        reply
+    }
+
     pub(super) fn reply(&mut self, status: u16, body: Vec<u8>, clock: &Clock, met: &mut Coverage) -> Reply {
         self.ending(status, body, Ending::End, clock, met)
     }

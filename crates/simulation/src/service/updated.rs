@@ -100,6 +100,7 @@ impl<'a> Service<'a> {
         let habits = &world.service;
         let now = clock.service;
         let skip = match cursor {
+            Cursor::First if habits.updated.quirks.ignores_skip => 0,
             Cursor::First => query.skip,
             Cursor::Skip(skip) => skip,
             Cursor::After(..) => 0,
@@ -147,6 +148,10 @@ impl<'a> Service<'a> {
         let (shown, left) = (page.iter().map(|(number, _)| *number).collect::<Vec<_>>(), beyond.len());
         self.note_turn(query, skip, of.is_some(), &shown, now, met);
         self.note_quirks(&rows, &shown, left, met);
+        if query.skip > 0 && skip == 0 && !shown.is_empty() {
+            met.add(Met::SkipIgnored);
+            self.note(Failing::SkipIgnored);
+        }
         if query.skip > 0 && shown.is_empty() && self.last_page >= most {
             met.add(Met::Doubtful);
             self.note(Failing::Doubtful);

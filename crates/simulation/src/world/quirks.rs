@@ -13,6 +13,8 @@ use super::{MILLISECOND, StartsAt};
 const CLAMPED: u64 = 200;
 const COARSE: u64 = 250;
 const UNSETTLED: u64 = 300;
+const SKIP_IGNORED: u64 = 60;
+const SHORT_OF_CALLS: u64 = 60;
 
 /// What a service does without saying so.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,10 @@ pub(crate) struct Quirks {
     /// Whether the bounds of a filter are cut to milliseconds before they are compared.
     pub(crate) is_coarse: bool,
     pub(crate) unsettled: Unsettled,
+    /// Whether `$skip` is read over, and the first page shown again.
+    pub(crate) ignores_skip: bool,
+    /// After how many calls in a row it wants a pause, where it is that short of them.
+    pub(crate) calls_in_a_row: Option<u64>,
 }
 
 /// What comes in another order on each request.
@@ -49,6 +55,8 @@ impl Quirks {
             clamp: is_clamped.then_some(clamp),
             is_coarse,
             unsettled: if random.chance(UNSETTLED) { unsettled } else { Unsettled::Nothing },
+            ignores_skip: random.chance(SKIP_IGNORED),
+            calls_in_a_row: random.chance(SHORT_OF_CALLS).then(|| 1 + random.below(4)),
         }
     }
 

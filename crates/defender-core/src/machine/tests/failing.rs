@@ -114,7 +114,7 @@ fn a_failure_with_a_delay_is_told_although_the_slice_fails_alone() {
 
 #[test]
 fn a_neighbour_that_fails_as_well_gives_the_slice_its_turn_and_lies_elsewhere_the_next_time() {
-    for status in [500, 403, 429] {
+    for status in [500, 403] {
         let (mut rig, at) = rig(8, PATIENCE, 1);
         rig.poll(BUDGET, |_| refused(status)).unwrap_err();
         assert_eq!((state(&rig).failures, state(&rig).turns), (PATIENCE - 1, 1), "{status}");
@@ -247,4 +247,40 @@ fn after_a_neighbour_that_fails_the_slice_is_asked_for_in_full() {
     }
     let expands: Vec<_> = rig.requests.iter().map(|url| url.contains("$expand")).collect();
     assert_eq!(expands[..2], [false, true], "{:?}", rig.requests);
+}
+
+#[test]
+fn a_neighbour_that_meets_a_limit_on_requests_is_asked_for_again() {
+    let at = "2026-01-01T11:30:00Z";
+    for api in ["siem", "alerts"] {
+        let members = if api == "siem" { format!(r#","region":"eu"{START}"#) } else { START.to_owned() };
+        let mut rig = Rig::of(api, &members, &Position::Resume(None));
+        let (mut gaps, mut is_done) = (0, false);
+        for _ in 0..200 {
+            let mut asked = 0;
+            let polled = rig.poll(BUDGET, |url| {
+                asked += 1;
+                let is_failing = if api == "siem" {
+                    let (since, until) = range(url);
+                    (since..=until).contains(&Tick::parse(at).unwrap())
+                } else {
+                    covers(url, at)
+                };
+                match (asked > 2, is_failing) {
+                    (true, _) => (429, vec![("retry-after", "5".to_owned())], String::new()),
+                    (false, true) => refused(500),
+                    (false, false) => ok("[]"),
+                }
+            });
+            if let Ok(batch) = polled {
+                gaps += batch.gaps.len();
+                is_done |= matches!(batch.next, NextPoll::After(_));
+            }
+            if is_done {
+                break;
+            }
+            rig.advance(10);
+        }
+        assert_eq!((gaps, is_done), (1, true), "{api}: {:?}", rig.machine.state);
+    }
 }
