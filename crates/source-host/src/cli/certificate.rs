@@ -6,6 +6,7 @@ mod pbe;
 mod pem;
 mod pfx;
 mod pkcs12;
+mod problem;
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub(crate) struct Certificate {
     pub(crate) client_id: String,
 }
 
-/// What files hold of it, at least one of each.
+/// What files hold of it.
 #[derive(Default)]
 struct Contents {
     keys: Vec<PrivateKeyDer<'static>>,
@@ -61,17 +62,27 @@ struct Signer {
 #[async_trait]
 impl SecretSource for Certificate {
     async fn value(&self, url: &http::Uri) -> Result<SecretValue, Denial> {
-        let (certificate, url) = (self.clone(), url.to_string());
-        // The disk may take its time, and a signature is a millisecond of work.
-        let signed = tokio::task::spawn_blocking(move || certificate.assertion(&url, SystemClock::default().wall()));
-        signed.await.map_err(|error| self.denial(format!("nothing was signed: {error}"), ""))?.map(SecretValue::new)
+        let url = url.to_string();
+        self.apart(move |certificate| certificate.assertion(&url, SystemClock::default().wall()))
+            .await
+            .map(SecretValue::new)
     }
 }
 
 impl Certificate {
     /// Whether an assertion could be signed now.
-    pub(crate) fn check(&self) -> Result<(), Denial> {
-        self.signer(SystemClock::default().wall()).map(drop)
+    pub(crate) async fn check(&self) -> Result<(), Denial> {
+        self.apart(|certificate| certificate.signer(SystemClock::default().wall()).map(drop)).await
+    }
+
+    /// Does what may take a while: the disk, and up to some seconds of hashing to open what a password protects.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Denial> + Send + 'static,
+    ) -> Result<T, Denial> {
+        let certificate = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&certificate)).await;
+        done.map_err(|error| self.denial(format!("nothing was signed: {error}"), ""))?
     }
 
     /// An assertion for the token endpoint at this URL, at this time since 1970.
@@ -107,10 +118,7 @@ impl Certificate {
 
     /// The key that belongs to a certificate: of several, with the one that is valid, and ends last.
     fn signer(&self, now: Duration) -> Result<Signer, Denial> {
-        let password = match &self.from.password {
-            Some(from) => Some(read(&format!("{}.password", self.member), from)?),
-            None => None,
-        };
+        let password = self.password()?;
         let Contents { keys, certificates } = match &self.from.files {
             CertificateFiles::Pem { pem, key } => self.pem(pem, key.as_deref(), password.as_deref())?,
             CertificateFiles::Pkcs12(path) => self.pkcs12(path, password.as_deref())?,
@@ -131,6 +139,15 @@ impl Certificate {
         let signer = signer.ok_or_else(|| unusable.unwrap_or_else(|| self.no_pair()))?;
         self.check_validity(&signer.read, now)?;
         Ok(signer)
+    }
+
+    fn password(&self) -> Result<Option<String>, Denial> {
+        let Some(from) = &self.from.password else { return Ok(None) };
+        let password = read(&format!("{}.password", self.member), from);
+        password.map(Some).map_err(|Denial { reason, hint }| {
+            let without = "where the file has no password, leave `password` out";
+            Denial { reason, hint: Some(hint.map_or_else(|| without.to_owned(), |hint| format!("{hint}; {without}"))) }
+        })
     }
 
     fn damaged_certificate(&self) -> Denial {

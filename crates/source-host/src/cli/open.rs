@@ -103,7 +103,7 @@ pub(super) async fn review(
 ) -> Result<Reviewed, Report> {
     let of = |report: Report| report.of(&table.name);
     let component = components.load(table.component.as_deref()).map_err(of)?;
-    let WithSecrets { json, secrets, identities } = config_with_secrets(table)?;
+    let WithSecrets { json, secrets, identities } = config_with_secrets(table).await?;
     let reviewed = Source::review(&component, &json, &grants(table), &config.host.limits).await;
     let (plan, policy) = match reviewed {
         Ok(reviewed) => reviewed,

@@ -52,7 +52,7 @@ pub(crate) struct WithSecrets {
 
 /// The configuration that a component gets to run, and its secrets. Each that is on this machine is read once, so that a
 /// missing one is told at the start.
-pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, Report> {
+pub(crate) async fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, Report> {
     let mut identities = Vec::new();
     let mut members = members(source);
     let mut secrets =
@@ -92,7 +92,7 @@ pub(crate) fn config_with_secrets(source: &SourceTable) -> Result<WithSecrets, R
     // Last, since who signs may come from an exposed member.
     for (member, from) in certificates {
         let signs = Certificate { client_id: client_id(&members, member)?, member: member.clone(), from: from.clone() };
-        signs.check().map_err(|denial| Report::from(denial).of(&source.name))?;
+        signs.check().await.map_err(|denial| Report::from(denial).of(&source.name))?;
         let shown = secrets.hold(pointer(member), Arc::new(signs));
         members.insert(member.clone(), Value::String(shown));
     }
@@ -333,21 +333,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_exposed_secret_of_a_file_joins_the_configuration_without_its_line_break_and_others_do_not() {
+    #[tokio::test]
+    async fn an_exposed_secret_of_a_file_joins_the_configuration_without_its_line_break_and_others_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "p+/=&% ü\n").unwrap();
-        let config = |exposed| {
-            let made = config_with_secrets(&source(SecretFrom::File(path.clone()), exposed)).unwrap();
+        let config = async |exposed| {
+            let made = config_with_secrets(&source(SecretFrom::File(path.clone()), exposed)).await.unwrap();
             let config: Value = serde_json::from_str(&made.json).unwrap();
             (config, made.secrets.holds("/client_secret"))
         };
         let expected = serde_json::json!({
             "api": "siem", "start": "2026-11-23T00:00:00Z", "limit": 5, "groups": ["x"], "client_secret": "p+/=&% ü",
         });
-        assert_eq!(config(true), (expected, false));
-        let (kept, held) = config(false);
+        assert_eq!(config(true).await, (expected, false));
+        let (kept, held) = config(false).await;
         assert!(held && kept["client_secret"].as_str().unwrap().starts_with("secret-"), "{kept}");
     }
 
@@ -370,20 +370,24 @@ mod tests {
         assert_eq!(pointer("a/b~c"), "/a~1b~0c");
     }
 
-    #[test]
-    fn a_missing_or_empty_secret_is_named_and_never_shown() {
+    #[tokio::test]
+    async fn a_missing_or_empty_secret_is_named_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let read = |from| match config_with_secrets(&source(from, false)) {
+        let read = async |from| match config_with_secrets(&source(from, false)).await {
             Ok(_) => panic!("it was taken"),
             Err(report) => report.to_string(),
         };
-        assert!(read(SecretFrom::Env("NO_SUCH_VARIABLE_HERE".to_owned())).contains("NO_SUCH_VARIABLE_HERE is not set"));
-        assert!(read(SecretFrom::File(path.clone())).contains("cannot be read from"));
+        assert!(
+            read(SecretFrom::Env("NO_SUCH_VARIABLE_HERE".to_owned()))
+                .await
+                .contains("NO_SUCH_VARIABLE_HERE is not set")
+        );
+        assert!(read(SecretFrom::File(path.clone())).await.contains("cannot be read from"));
         std::fs::write(&path, "\n").unwrap();
-        assert!(read(SecretFrom::File(path.clone())).contains("is empty"));
+        assert!(read(SecretFrom::File(path.clone())).await.contains("is empty"));
         std::fs::write(&path, b"canary\xff").unwrap();
-        let message = read(SecretFrom::File(path));
+        let message = read(SecretFrom::File(path)).await;
         assert!(message.contains("no text") && !message.contains("canary"), "{message}");
     }
 }

@@ -22,7 +22,9 @@ use x509_cert::der::oid::db::rfc7292::{
 };
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-/// How often a hash may be taken for one file, in all: some seconds of work. OWASP asks for a million and less; a damaged or
+use super::problem::Problem;
+
+/// How often a hash may be taken to open one file, in all: some seconds of work. OWASP asks for a million and less; a damaged or
 /// hostile file can ask for thousands of millions, and for each of its parts anew.
 pub(super) const MOST_ROUNDS: u32 = 10_000_000;
 
@@ -45,24 +47,6 @@ const UNSUPPORTED: [(&str, &str); 11] = [
     ("2.16.840.1.101.3.4.2.4", "SHA-224"),
 ];
 
-/// Why something cannot be opened.
-#[derive(Debug, PartialEq)]
-pub(super) enum Problem {
-    /// It is not written as its format asks.
-    Damaged,
-    WrongPassword,
-    /// By what it is protected.
-    Unsupported(String),
-    /// How many rounds of hashing it asks for.
-    TooManyRounds(u64),
-}
-
-impl From<der::Error> for Problem {
-    fn from(_: der::Error) -> Self {
-        Self::Damaged
-    }
-}
-
 /// That a file asks for this, which is not there.
 pub(super) fn unsupported(algorithm: ObjectIdentifier) -> Problem {
     let number = algorithm.to_string();
@@ -84,15 +68,20 @@ impl Password {
     }
 
     /// Opens something with what a text may mean: some programs write no password as an empty text, others as nothing at all.
-    pub(super) fn open<T>(text: &str, mut with: impl FnMut(&Self) -> Result<T, Problem>) -> Result<T, Problem> {
-        match with(&Self::new(text)) {
-            Err(Problem::WrongPassword) if text.is_empty() => with(&Self { utf8: Vec::new(), bmp: Vec::new() }),
+    pub(super) fn open<T>(
+        text: &str,
+        mut with: impl FnMut(&Self, &mut Rounds) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        match with(&Self::new(text), &mut Rounds::default()) {
+            Err(Problem::WrongPassword) if text.is_empty() => {
+                with(&Self { utf8: Vec::new(), bmp: Vec::new() }, &mut Rounds::default())
+            }
             opened => opened,
         }
     }
 }
 
-/// The rounds of hashing that are left for a file.
+/// The rounds of hashing that are left to open a file.
 pub(super) struct Rounds(u32);
 
 impl Default for Rounds {
@@ -121,7 +110,6 @@ impl EncryptedKey {
     /// The key in PKCS#8.
     pub(super) fn decrypt(&self, password: &Password, rounds: &mut Rounds) -> Result<Vec<u8>, Problem> {
         let key = decrypt(&self.algorithm, self.data.as_bytes(), password, rounds)?;
-        // One of 256 wrong passwords leaves what looks like padding.
         let is_whole = der::asn1::AnyRef::from_der(&key).is_ok();
         if is_whole { Ok(key) } else { Err(Problem::WrongPassword) }
     }
@@ -155,7 +143,8 @@ struct Pkcs12Pbe {
 /// Decrypts data with a key and an initialisation vector.
 type Decrypt = fn(&[u8], &[u8], &[u8]) -> Result<Vec<u8>, Problem>;
 
-/// Decrypts what was encrypted with a password, which is wrong where the padding is.
+/// Decrypts what was encrypted with a password, which is wrong where the padding is. One of 256 wrong ones leaves what looks
+/// like padding, so that whoever asks has to look at the structure of what comes out.
 pub(super) fn decrypt(
     algorithm: &AlgorithmIdentifierOwned,
     data: &[u8],
@@ -313,4 +302,4 @@ fn derive(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

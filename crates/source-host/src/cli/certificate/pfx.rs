@@ -1,6 +1,8 @@
 //! The structure of a PKCS#12 file. Source: RFC 7292, section 4.
 //!
-//! Some programs write it with indefinite lengths, so that it is read by the Basic Encoding Rules.
+//! It is read in DER, and where lengths are indefinite (X.690, section 8.1.3.6), as some programs write it. Of what BER
+//! allows besides nothing is read: an octet string that is constructed with a definite length or of constructed parts, and
+//! a length in more bytes than it needs.
 
 use der::asn1::{Any, ObjectIdentifier, OctetString};
 use der::{Decode, Encode as _, EncodingRules, Reader, Sequence, SliceReader, TagNumber};
@@ -9,7 +11,8 @@ use x509_cert::der::oid::db::rfc5911::{ID_DATA, ID_ENCRYPTED_DATA};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::Contents;
-use super::pbe::{DigestInfo, EncryptedKey, Password, Problem, Rounds, decrypt, unsupported, verify_mac};
+use super::pbe::{DigestInfo, EncryptedKey, Password, Rounds, decrypt, unsupported, verify_mac};
+use super::problem::Problem;
 
 const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
 const SHROUDED_KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
@@ -26,8 +29,7 @@ pub(super) fn is_pfx(bytes: &[u8]) -> bool {
 /// The keys and certificates of a file.
 pub(super) fn read(bytes: &[u8], password: &str) -> Result<Contents, Problem> {
     let pfx = whole(bytes, Pfx::read)?;
-    let mut rounds = Rounds::default();
-    Password::open(password, |password| pfx.open(password, &mut rounds))
+    Password::open(password, |password, rounds| pfx.open(password, rounds))
 }
 
 /// `PFX`.
@@ -111,9 +113,7 @@ impl Pfx {
                 Content::Data(data) => whole(data.as_bytes(), |reader| sequence_of(reader, Bag::read))?,
                 Content::Encrypted(EncryptedData { info, .. }) => {
                     let data = decrypt(&info.algorithm, info.content.as_bytes(), password, rounds)?;
-                    let bags = whole(&data, |reader| sequence_of(reader, Bag::read));
-                    // One of 256 wrong passwords leaves what looks like padding.
-                    bags.map_err(|_| Problem::WrongPassword)?
+                    whole(&data, |reader| sequence_of(reader, Bag::read)).map_err(|_| Problem::WrongPassword)?
                 }
             };
             for bag in bags {

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use source_host::Denial;
 
-use super::pbe::{MOST_ROUNDS, Problem};
 use super::{Certificate, Contents, pfx};
-use crate::cli::config::SecretFrom;
 use crate::cli::secrets::short_file;
 
 const EXPORT: &str = "export the certificate together with its private key";
@@ -15,9 +13,7 @@ impl Certificate {
     /// The keys and certificates of a file.
     pub(super) fn pkcs12(&self, path: &Path, password: Option<&str>) -> Result<Contents, Denial> {
         let file = path.display();
-        let bytes = short_file(path).map_err(|why| {
-            self.denial(format!("{file} cannot be read: {why}"), "put it there, readable for this user")
-        })?;
+        let bytes = short_file(path).map_err(|why| self.unreadable(path, why))?;
         if !pfx::is_pfx(&bytes) {
             return Err(self.no_pkcs12(path, &bytes));
         }
@@ -47,40 +43,5 @@ impl Certificate {
             ("no PKCS#12 file", EXPORT)
         };
         self.denial(format!("{} is {what}", path.display()), hint)
-    }
-
-    /// Why what is protected by a password was not opened; `advice` says how to do without that protection.
-    pub(super) fn locked(&self, what: &str, problem: Problem, advice: &str) -> Denial {
-        match problem {
-            Problem::Damaged => self.denial(
-                format!("{what} is damaged or cut short"),
-                "copy it here again, byte by byte, or export it again",
-            ),
-            Problem::WrongPassword => match &self.from.password {
-                None => self.denial(
-                    format!("{what} needs a password"),
-                    "say beside it where that is kept: password = { env = \"NAME\" } or password = { file = \"PATH\" }",
-                ),
-                Some(from) => {
-                    let place = match from {
-                        SecretFrom::Env(name) => format!("the environment variable {name}"),
-                        SecretFrom::File(path) => path.display().to_string(),
-                    };
-                    self.denial(
-                        format!("{what} is not opened by the password from {place}, or is damaged"),
-                        "put the password there that it was exported with, or export it again",
-                    )
-                }
-            },
-            Problem::Unsupported(algorithm) => {
-                self.denial(format!("{what} is protected with {algorithm}, which is not supported"), advice)
-            }
-            Problem::TooManyRounds(rounds) => self.denial(
-                format!(
-                    "{what} asks for {rounds} rounds of hashing for one of its parts, and all may take {MOST_ROUNDS}"
-                ),
-                "export it again with fewer, such as 100000",
-            ),
-        }
     }
 }

@@ -53,8 +53,9 @@ fn what_cannot_sign_is_told_in_a_sentence() {
     for (name, key, words) in [
         ("expired.pem", None, "expired on 2020-01-01 00:00:00 UTC"),
         ("future.pem", None, "is not valid before 2118-01-01 00:00:00 UTC"),
-        ("encrypted.pem", None, "encrypted.pem needs a password"),
+        ("encrypted.pem", None, "encrypted.pem needs a password, or is damaged"),
         ("ecdsa.pem", None, "ecdsa.pem is an ECDSA key"),
+        ("ecdsa.pem", Some("sec1.pem"), "sec1.pem is an ECDSA key"),
         ("first.pem", Some("second.pem"), "does not belong to the certificate in"),
         ("missing.pem", None, "missing.pem cannot be read: No such file"),
         ("first.pem", Some("missing.pem"), "missing.pem cannot be read: No such file"),
@@ -76,6 +77,8 @@ fn a_missing_or_damaged_part_is_told_and_the_key_is_not_shown() {
         (private.clone(), "holds no certificate"),
         (String::new(), "holds no private key"),
         (format!("{public}{damaged}"), "cannot be used"),
+        (whole.replace(canary, &format!("!{}", &canary[1..])), " is damaged or cut short"),
+        (whole.replace("-----END PRIVATE", "-----END"), " is damaged or cut short"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned() + &private, "damaged certificate"),
     ] {
         let denial = pem(file(text).path(), None).assertion("https://a.example/", NOW).unwrap_err();
@@ -93,7 +96,7 @@ fn a_file_of_another_form_is_told_apart_from_what_is_damaged() {
             "is no PEM file, but PKCS#12",
             "with `pkcs12` in place of",
         ),
-        (&der, "it looks like DER", "openssl x509 -in"),
+        (&der, "it looks like DER", "openssl x509 -inform der -in"),
         (&[0x89, b'P', b'N', b'G'], "it holds what is no text", "readable for this user"),
     ] {
         let (told, hint) = refusal(&pem(file(bytes).path(), None));
@@ -149,6 +152,15 @@ fn an_encrypted_key_in_pem_is_opened_by_its_password_and_a_replaced_password_is_
         let (told, _) = refusal(&pem(file(damaged).path(), None));
         assert!(told.contains("is damaged or cut short"), "{told}");
     }
+    // Among others as well.
+    let both = std::fs::read_to_string(fixture("second.pem")).unwrap() + &whole;
+    let (told, _) = refusal(&pem(file(&both).path(), None));
+    assert!(told.contains("needs a password"), "{told}");
+    std::fs::write(password.path(), PASSWORD).unwrap();
+    let key = file(both);
+    let files = CertificateFiles::Pem { pem: fixture("encrypted.pem"), key: Some(key.path().to_owned()) };
+    let signs = certificate(files, Some(SecretFrom::File(password.path().to_owned())));
+    assert_eq!(header(&signs), header(&pem(&fixture("first.pem"), None)));
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
     let (told, hint) = refusal(&pem(file(old).path(), None));
     assert!(told.contains("encrypted in an old way") && hint.contains("openssl pkcs8 -topk8"), "{told}: {hint}");
@@ -161,7 +173,8 @@ fn a_password_that_is_wrong_or_missing_is_told_with_its_place() {
     let expected = format!("modern.pfx is not opened by the password from {}, or is damaged", wrong.path().display());
     assert!(told.ends_with(&expected), "{told}");
     let (told, hint) = refusal(&pkcs12(&fixture("modern.pfx"), None));
-    assert!(told.ends_with("modern.pfx needs a password") && hint.contains("password = { env = "), "{told}: {hint}");
+    assert!(told.ends_with("modern.pfx needs a password, or is damaged"), "{told}");
+    assert!(hint.contains("password = { env = "), "{hint}");
     let of_variable = |name: &str| {
         let password = Some(SecretFrom::Env(name.to_owned()));
         certificate(CertificateFiles::Pkcs12(fixture("modern.pfx")), password)
@@ -170,6 +183,10 @@ fn a_password_that_is_wrong_or_missing_is_told_with_its_place() {
     let expected =
         "the secret `certificate.password` is missing: the environment variable NO_SUCH_VARIABLE_HERE is not set";
     assert_eq!(told, expected);
+    let empty = file("\n");
+    let (told, hint) = refusal(&pkcs12(&fixture("plain.pfx"), Some(empty.path())));
+    assert!(told.starts_with("the secret `certificate.password` is empty"), "{told}");
+    assert!(hint.ends_with("; where the file has no password, leave `password` out"), "{hint}");
     // A variable that is there, and no password.
     let (told, _) = refusal(&of_variable("PATH"));
     assert!(
@@ -202,8 +219,11 @@ fn a_pkcs12_file_that_cannot_sign_is_told_in_a_sentence() {
     ] {
         assert!(told.starts_with("nothing can be signed for `certificate`: ") && told.contains(words), "{told}");
     }
-    let (told, _) = refusal(&pkcs12(file(&cut[..cut.len() / 2]).path(), None));
-    assert!(told.ends_with("is damaged or cut short"), "{told}");
+    for damaged in [&cut[..cut.len() / 2], &[&cut[..], b"\n"].concat()] {
+        let (told, hint) = refusal(&pkcs12(file(damaged).path(), None));
+        assert!(told.ends_with("is damaged or cut short, or has something behind it"), "{told}");
+        assert!(hint.contains("`openssl pkcs12 -in app.pfx -out app.pem -nodes`"), "{hint}");
+    }
 }
 
 #[test]
@@ -216,6 +236,10 @@ fn of_several_keys_and_certificates_those_sign_that_are_valid_and_end_last() {
         let assertion = pkcs12(file.path(), None).assertion("https://a.example/", now).unwrap();
         assertion.split('.').next().unwrap().to_owned()
     };
+    // Of two keys that are valid that of the later certificate signs.
+    let earlier = CertificateDer::from_pem_file(fixture("earlier.pem")).unwrap();
+    let mut two = [second_key, &first.0];
+    let mut of_two = [&earlier[..], &first.1];
     // Three certificates are of one key.
     let mut keys = [&first.0[..], &ecdsa.0, second_key];
     let mut of_second = [&expired.1[..], second, &ecdsa.1, &future.1];
@@ -228,6 +252,9 @@ fn of_several_keys_and_certificates_those_sign_that_are_valid_and_end_last() {
         assert_eq!(header_at(&keys, &of_second, NOW), header(&pem(&fixture("second.pem"), None)));
         assert_eq!(header_at(&keys, &of_first, NOW), header(&pem(&fixture("first.pem"), None)));
         assert_eq!(header_at(&keys, &at_once, both), header(&pem(&fixture("first.pem"), None)));
+        assert_eq!(header_at(&two, &of_two, NOW), header(&pem(&fixture("first.pem"), None)));
+        two.reverse();
+        of_two.reverse();
         keys.reverse();
         of_second.reverse();
         of_first.reverse();
@@ -270,4 +297,11 @@ fn the_certificate_of_the_key_is_found_among_others_and_no_two_assertions_are_al
     let [one, other] = [(); 2].map(|()| signs.assertion("https://a.example/", NOW).unwrap());
     assert_ne!(one, other);
     assert_eq!(header(&signs), header(&pem(&fixture("second.pem"), None)));
+}
+
+#[test]
+fn what_openssl_makes_of_a_store_of_two_entries_signs_with_the_later_one() {
+    assert_eq!(header(&pem(&fixture("nodes.pem"), None)), header(&pem(&fixture("first.pem"), None)));
+    let second = pem(&fixture("earlier.pem"), Some(&fixture("nodes.pem")));
+    assert_eq!(header(&second), header(&pem(&fixture("earlier.pem"), Some(&fixture("second.pem")))));
 }

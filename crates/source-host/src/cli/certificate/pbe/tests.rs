@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use der::Any;
+use x509_cert::der::oid::db::rfc5911::{ID_ENVELOPED_DATA, ID_SIGNED_DATA};
+use x509_cert::der::oid::db::rfc5912::ID_SHA_224;
 
 use super::*;
 
@@ -51,7 +53,7 @@ const SUPPORTED: [(&str, &str); 8] = [
     ),
 ];
 
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 8] = [
     (
         "scrypt",
         "MIGSME4GCSqGSIb3DQEFDTBBMCAGCSsGAQQB2kcECzATBAgdmqUrPrZARwIBAgIBCAIBATAdBglghkgBZQMEASoEEKKs5YmgqzgWhCMBlL+yzlsEQJZsoq+XB8g0\
@@ -71,6 +73,15 @@ const REFUSED: [(&str, &str); 6] = [
     (
         "128-bit RC4",
         "ME8wGwYKKoZIhvcNAQwBATANBAioif1I6JXf2QIBAgQw10VKs61qoP0mYmAwXx9mEaAXQv4Jn3g3iSgVQ3jIoUtKQXt8DEbuHr3HZnm5JNZ4",
+    ),
+    (
+        "40-bit RC4",
+        "ME8wGwYKKoZIhvcNAQwBAjANBAgByrZIRxL6yAIBAgQwz1MR3QojjHUwins4tTua35NgVrCY+e0I/8xjpLtJe0bWqfcizgLfvDP5Yqe9F2Vj",
+    ),
+    (
+        "RC2 in PBES2",
+        "MIGRMFUGCSqGSIb3DQEFDTBIMCsGCSqGSIb3DQEFDDAeBAhTkx3pp9EnTQIBAgIBEDAMBggqhkiG9w0CCQUAMBkGCCqGSIb3DQMCMA0CAToECLuBHNYLZzuVBDio\
+         OxhCNkQrad/dik0otbLlVy3pclTNM/Sqc/ObubcByq/Cymje1R75KxuZEB53CoOXiOb8+2uyGQ==",
     ),
     (
         "MD5 and DES",
@@ -107,6 +118,31 @@ fn what_is_not_supported_is_named() {
     for (name, key) in REFUSED {
         assert_eq!(decrypted(key, PASSWORD), Err(Problem::Unsupported(name.to_owned())));
     }
+    // RFC 9579 is younger than the table of names.
+    let pbmac1 = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
+    for (algorithm, name) in [
+        (ID_SHA_224, "SHA-224"),
+        (ID_SIGNED_DATA, "a signature in place of a password"),
+        (ID_ENVELOPED_DATA, "a public key in place of a password"),
+        (pbmac1, "PBMAC1"),
+    ] {
+        assert_eq!(unsupported(algorithm), Problem::Unsupported(name.to_owned()));
+    }
+}
+
+#[test]
+fn a_hash_is_named_or_left_out_where_it_is_sha_1() {
+    let mut key = EncryptedKey::from_der(&BASE64.decode(SUPPORTED[0].1).unwrap()).unwrap();
+    let mut scheme: Pbes2 = parameters(&key.algorithm).unwrap();
+    let derivation: Pbkdf2 = parameters(&scheme.derivation).unwrap();
+    assert!(derivation.prf.is_none());
+    let null = Some(Any::from_der(&[5, 0]).unwrap());
+    // Source: RFC 8018, appendix B.1.1.
+    let hmac_with_sha1 = ObjectIdentifier::new_unwrap("1.2.840.113549.2.7");
+    let prf = Some(AlgorithmIdentifierOwned { oid: hmac_with_sha1, parameters: null });
+    scheme.derivation = algorithm(ID_PBKDF_2, &Pbkdf2 { prf, ..derivation });
+    key.algorithm = algorithm(PBES2, &scheme);
+    assert_eq!(decrypted(&BASE64.encode(key.to_der().unwrap()), PASSWORD).as_deref(), Ok(KEY));
 }
 
 #[test]
@@ -171,11 +207,26 @@ fn more_rounds_than_can_be_done_are_refused_by_every_scheme_without_doing_them()
 }
 
 #[test]
-fn all_parts_of_a_file_share_its_rounds_and_none_at_all_protects_nothing() {
+fn rounds_are_used_up_and_none_at_all_protect_nothing() {
     let mut rounds = Rounds::default();
     let most = u64::from(MOST_ROUNDS);
     assert_eq!(rounds.take(most - 1).map(u32::from), Ok(MOST_ROUNDS - 1));
     assert_eq!(rounds.take(2), Err(Problem::TooManyRounds(2)));
     assert_eq!(rounds.take(0), Err(Problem::Damaged));
     assert_eq!(rounds.take(1).map(u32::from), Ok(1));
+}
+
+#[test]
+fn each_meaning_of_an_empty_password_has_rounds_of_its_own() {
+    let mut tries = 0;
+    let opened = Password::open("", |_, rounds| {
+        tries += 1;
+        rounds.take(u64::from(MOST_ROUNDS)).and(Err::<(), _>(Problem::WrongPassword))
+    });
+    assert_eq!((opened, tries), (Err(Problem::WrongPassword), 2));
+}
+
+/// As many rounds as this, for the tests of files.
+pub(in super::super) fn rounds(left: u32) -> Rounds {
+    Rounds(left)
 }

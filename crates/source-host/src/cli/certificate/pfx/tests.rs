@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+
+use super::super::pbe::tests::rounds;
 use super::*;
 
 pub(in super::super) const PASSWORD: &str = "canary-password";
@@ -68,9 +72,10 @@ pub(in super::super) fn unprotected(keys: &[&[u8]], certificates: &[&[u8]], leng
     lengths.constructed(0x30, &[&[2, 1, 3], &lengths.tagged(ID_DATA, &lengths.octets(&safe))])
 }
 
-fn lengths(contents: &Contents) -> (Vec<usize>, Vec<usize>) {
-    let keys = contents.keys.iter().map(|key| key.secret_der().len()).collect();
-    (keys, contents.certificates.iter().map(|der| der.len()).collect())
+/// Every byte of the keys and of the certificates.
+fn bytes(contents: &Contents) -> (Vec<&[u8]>, Vec<&[u8]>) {
+    let keys = contents.keys.iter().map(PrivateKeyDer::secret_der).collect();
+    (keys, contents.certificates.iter().map(|der| &der[..]).collect())
 }
 
 #[test]
@@ -114,13 +119,101 @@ fn lengths_may_be_indefinite() {
     let (key, certificate) = (whole.keys[0].secret_der(), &whole.certificates[0]);
     for form in [Lengths::Definite, Lengths::Indefinite] {
         let contents = read(&unprotected(&[key, key], &[certificate], form), "").unwrap();
-        assert_eq!(lengths(&contents), (vec![key.len(); 2], vec![certificate.len()]), "{form:?}");
-        assert_eq!((contents.keys[1].secret_der(), &contents.certificates[0]), (key, certificate));
+        assert_eq!(bytes(&contents), (vec![key; 2], vec![&certificate[..]]), "{form:?}");
     }
 }
 
 #[test]
-fn a_file_that_was_cut_anywhere_is_damaged() {
+fn what_else_ber_allows_is_damaged() {
+    let whole = read(&fixture("plain.pfx"), "").unwrap();
+    let file = |octets: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let certificate = Lengths::Definite.tagged(X509_CERTIFICATE, &octets(&whole.certificates[0]));
+        let bags = primitive(0x30, &Lengths::Definite.tagged(CERT_BAG, &certificate));
+        let safe = primitive(0x30, &Lengths::Definite.tagged(ID_DATA, &primitive(4, &bags)));
+        primitive(0x30, &[&[2, 1, 3], &Lengths::Definite.tagged(ID_DATA, &primitive(4, &safe))[..]].concat())
+    };
+    let is_read = |octets: &dyn Fn(&[u8]) -> Vec<u8>| match read(&file(octets), "") {
+        Ok(contents) => contents.certificates == whole.certificates,
+        Err(problem) => {
+            assert_eq!(problem, Problem::Damaged);
+            false
+        }
+    };
+    let in_parts = |bytes: &[u8]| Lengths::Indefinite.octets(bytes);
+    assert!(is_read(&|bytes| primitive(4, bytes)) && is_read(&in_parts));
+    assert!(!is_read(&|bytes| primitive(0x24, &primitive(4, bytes))), "a definite length");
+    assert!(!is_read(&|bytes| Lengths::Indefinite.constructed(0x24, &[&in_parts(bytes)])), "parts of parts");
+    assert!(!is_read(&|bytes| [&[4, 0x83, 0], &primitive(4, bytes)[2..]].concat()), "a longer length");
+}
+
+#[test]
+fn what_is_neither_key_nor_certificate_is_passed_over() {
+    let whole = read(&fixture("plain.pfx"), "").unwrap();
+    let form = Lengths::Definite;
+    // A secret, and a certificate of SDSI. Source: RFC 7292, sections 4.2.3 and 4.2.5.
+    let [secret_bag, sdsi] =
+        ["1.2.840.113549.1.12.10.1.5", "1.2.840.113549.1.9.22.2"].map(ObjectIdentifier::new_unwrap);
+    let bags = [
+        form.tagged(secret_bag, &primitive(4, b"canary")),
+        form.tagged(CERT_BAG, &form.tagged(sdsi, &primitive(4, b"canary"))),
+        form.tagged(CERT_BAG, &form.tagged(X509_CERTIFICATE, &primitive(4, &whole.certificates[0]))),
+    ];
+    let bags = primitive(0x30, &bags.concat());
+    let safe = primitive(0x30, &form.tagged(ID_DATA, &primitive(4, &bags)));
+    let file = primitive(0x30, &[&[2, 1, 3], &form.tagged(ID_DATA, &primitive(4, &safe))[..]].concat());
+    assert_eq!(bytes(&read(&file, "").unwrap()), (vec![], vec![&whole.certificates[0][..]]));
+}
+
+#[test]
+fn a_mac_of_every_hash_is_checked_and_made_once_where_no_rounds_are_named() {
+    // An Ed25519 key by `openssl pkcs12 -export -nocerts -keypbe NONE` with these options.
+    for (options, file) in [
+        (
+            "-macalg sha384 -iter 2",
+            "MIG8AgEDMGUGCSqGSIb3DQEHAaBYBFYwVDBSBgkqhkiG9w0BBwGgRQRDMEEwPwYLKoZIhvcNAQwKAQGgMDAuAgEAMAUGAytlcAQiBCAg+/6PBuaIvDt/bVNaP4MQ\
+             nMSOeHmcZsW9qZhIg5Ln5DBQMEEwDQYJYIZIAWUDBAICBQAEMOuqJhhA7wpyEzwU8nigMsfnlGimGK3zS7Kv5YJ7q50KBarKLUfxSJPI1xrXXe0OYgQI84ZauQvL\
+             xMACAQI=",
+        ),
+        (
+            "-macalg sha512 -nomaciter",
+            "MIHJAgEDMGUGCSqGSIb3DQEHAaBYBFYwVDBSBgkqhkiG9w0BBwGgRQRDMEEwPwYLKoZIhvcNAQwKAQGgMDAuAgEAMAUGAytlcAQiBCAg+/6PBuaIvDt/bVNaP4MQ\
+             nMSOeHmcZsW9qZhIg5Ln5DBdMFEwDQYJYIZIAWUDBAIDBQAEQGsn/dt8MNyZigOWDiasBXu9ZrWwGznkqyuEf1GHo5O+iKX5z7kQu4NkucZwjCX4SiTvVF5ct7kV\
+             Uh7E46XY4rYECF4pZdiQR4T/",
+        ),
+    ] {
+        let file = BASE64.decode(file).unwrap();
+        assert_eq!(read(&file, PASSWORD).unwrap().keys[0].secret_der().len(), 48, "{options}");
+        let mut flipped = file;
+        let at = memchr::memmem::find(&flipped, &[0x04, 0x22, 0x04, 0x20]).unwrap();
+        flipped[at + 4] ^= 1;
+        assert_eq!(read(&flipped, PASSWORD).err(), Some(Problem::WrongPassword), "{options}");
+    }
+}
+
+#[test]
+fn all_parts_of_a_file_share_its_rounds() {
+    // Its MAC, its certificates and its key.
+    let modern = fixture("modern.pfx");
+    let (pfx, password) = (whole(&modern, Pfx::read).unwrap(), WITH_UMLAUTS);
+    let open = |left| Password::open(password, |password, _| pfx.open(password, &mut rounds(left))).map(drop);
+    assert_eq!(open(3 * 2048), Ok(()));
+    assert_eq!(open(3 * 2048 - 1), Err(Problem::TooManyRounds(2048)));
+    assert_eq!(open(2048), Err(Problem::TooManyRounds(2048)));
+}
+
+#[test]
+fn a_number_of_rounds_that_is_longer_than_any_is_damaged() {
+    let mac = |rounds: &[u8]| {
+        let digest = primitive(0x30, &[primitive(0x30, &ID_DATA.to_der().unwrap()), primitive(4, &[0; 20])].concat());
+        let mac = primitive(0x30, &[&digest[..], &[4, 1, 0], &primitive(2, rounds)].concat());
+        primitive(0x30, &[&[2, 1, 3], &Lengths::Definite.tagged(ID_DATA, &[4, 2, 0x30, 0])[..], &mac].concat())
+    };
+    assert_eq!(read(&mac(&[0, 255, 255, 255, 255, 255, 255, 255, 255]), "").err(), Some(unsupported(ID_DATA)));
+    assert_eq!(read(&mac(&[1, 0, 0, 0, 0, 0, 0, 0, 0]), "").err(), Some(Problem::Damaged));
+}
+
+#[test]
+fn a_file_that_was_cut_anywhere_or_has_something_behind_it_is_damaged() {
     let plain = fixture("plain.pfx");
     let whole = read(&plain, "").unwrap();
     let indefinite = unprotected(&[whole.keys[0].secret_der()], &[&whole.certificates[0]], Lengths::Indefinite);
@@ -128,18 +221,20 @@ fn a_file_that_was_cut_anywhere_is_damaged() {
         for length in 0..file.len() {
             assert_eq!(read(&file[..length], password).err(), Some(Problem::Damaged), "{length}");
         }
+        let longer = [&file[..], b"\n"].concat();
+        assert_eq!(read(&longer, password).err(), Some(Problem::Damaged));
     }
 }
 
 #[test]
 fn whatever_bits_are_flipped_a_file_is_read_or_refused_and_a_mac_notices() {
     let modern = fixture("modern.pfx");
-    let expected = lengths(&read(&modern, WITH_UMLAUTS).unwrap());
+    let expected = read(&modern, WITH_UMLAUTS).unwrap();
     for at in 0..modern.len() {
         let mut flipped = modern.clone();
         flipped[at] ^= 0xff;
         if let Ok(contents) = read(&flipped, WITH_UMLAUTS) {
-            assert_eq!(lengths(&contents), expected, "{at}");
+            assert_eq!(bytes(&contents), bytes(&expected), "{at}");
         }
     }
     let plain = fixture("plain.pfx");
