@@ -131,10 +131,19 @@ fn a_login_that_is_refused_says_why_and_keeps_nothing() {
         assert!(!ended.stderr.contains("docs/errors.md"), "{}", ended.stderr);
     }
     // A code that somebody used before is none.
-    let mut login = Login::start(&setup, &[]);
-    let (_, answer) = get(&login.address());
-    get(&location(&answer).replace("canary-code", "canary-used"));
-    login.end().failed(3, &["the code was not taken", "invalid_grant"]);
+    let began_anew = "the code was used before, has ended, or is of another login: begin again";
+    for (refusal, said) in [
+        (None, "AADSTS70008"),
+        (Some(r#"{"error":"invalid_grant","error_description":"AADSTS1: Of the test."}"#), began_anew),
+        (Some(r#"{"error":"invalid_grant"}"#), began_anew),
+    ] {
+        authority.state().answers.extend(refusal.map(|refusal| (400, "", refusal)));
+        let mut login = Login::start(&setup, &[]);
+        let (_, answer) = get(&login.address());
+        get(&location(&answer).replace("canary-code", "canary-used"));
+        let ended = login.end().failed(3, &["the code was not taken", "invalid_grant", said]);
+        assert_eq!(ended.stderr.contains("refresh token"), refusal.is_none(), "{}", ended.stderr);
+    }
     assert!(!setup.path("token").exists());
 }
 
@@ -287,12 +296,46 @@ fn a_login_that_waits_for_a_person_outlasts_what_passes() {
 }
 
 #[test]
+fn a_device_code_ends_with_what_kept_it_from_being_asked_for() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    let code = r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1,"expires_in":2}"#;
+    let page = (200, "content-type: text/html\r\n", "<html>Log in to this network</html>");
+    let pending = (400, "", r#"{"error":"authorization_pending"}"#);
+    for (answers, status, said) in [
+        ([page, page], 1, "usually a proxy or a captive portal"),
+        // That passed.
+        ([page, pending], 3, "expired_token: nobody typed the code in time"),
+    ] {
+        authority.state().answers.push_back((200, "", code));
+        authority.state().answers.extend(answers);
+        let ended = Login::start(&setup, &["--device-code"]).end();
+        ended.failed(status, &["the login was not completed before the code ended", said]);
+        assert!(authority.state().answers.is_empty() && !setup.path("token").exists());
+    }
+}
+
+#[test]
+fn tokens_without_a_refresh_token_end_the_login_by_a_device_code_at_once() {
+    let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
+    configure(&setup, &authority, "v2", KEPT);
+    let code =
+        r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1}"#;
+    authority.state().answers.extend([(200, "", code), (200, "", r#"{"access_token":"canary"}"#)]);
+    let ended = Login::start(&setup, &["--device-code"]).end();
+    let ended =
+        ended.failed(1, &["the login was not completed", "it holds no refresh token", "the scope `offline_access`"]);
+    assert!(!ended.stderr.contains("canary") && authority.state().polled.is_empty(), "{}", ended.stderr);
+}
+
+#[test]
 fn a_device_code_that_expires_or_is_declined_ends_the_login() {
     for (error, hint) in [
         ("expired_token", "begin again"),
         ("access_denied", "a person said no"),
         ("authorization_declined", "a person said no"),
-        ("bad_verification_code", "AADSTS1"),
+        ("bad_verification_code", "the code was used before, has ended, or is of another login: begin again"),
+        ("invalid_grant", "the code was used before, has ended, or is of another login: begin again"),
     ] {
         let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
         configure(&setup, &authority, "v2", KEPT);

@@ -19,7 +19,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use source_host::SecretValue;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::print;
 use super::super::report::Report;
@@ -28,6 +28,8 @@ use super::refusal::Refusal;
 
 /// Connections at a time. A browser has a few, and asks for an icon as well.
 const CONNECTIONS: usize = 16;
+/// After a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to ask.
 const ASKING: Duration = Duration::from_secs(10);
 /// How long a connection may last: its answer waits for that of the token endpoint.
@@ -128,7 +130,11 @@ async fn listen(port: u16) -> Result<(mpsc::Receiver<CameBack>, u16), Report> {
 async fn serve(listener: TcpListener, sender: mpsc::Sender<CameBack>, room: Arc<Semaphore>) {
     loop {
         let Ok(room) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            // What keeps it from that lasts, such as too many open files.
+            sleep(PAUSE).await;
+            continue;
+        };
         let sender = sender.clone();
         tokio::spawn(async move {
             let service = service_fn(|request: http::Request<hyper::body::Incoming>| {

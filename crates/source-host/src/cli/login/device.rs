@@ -39,23 +39,33 @@ pub(super) async fn log_in(authority: &Authority) -> Result<SecretValue, Report>
     // One of the two names is each version's.
     let name = if authority.is_v1() { "code" } else { "device_code" };
     let grant = [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), (name, device_code)];
+    let mut trouble = None;
     while Instant::now() < ends {
         sleep(interval).await;
-        match authority.redeem(&grant).await? {
-            Answer::Tokens(refresh_token) => return Ok(refresh_token),
+        let answer = authority.redeem(&grant).await?;
+        (interval, trouble) = match &answer {
+            Answer::Tokens(refresh_token) => return Ok(refresh_token.clone()),
             Answer::Refused(refusal) => match refusal.word() {
-                "authorization_pending" => {}
-                "slow_down" => interval = (interval + INTERVAL).min(LONGEST_INTERVAL),
+                "authorization_pending" => (interval, None),
+                "slow_down" => ((interval + INTERVAL).min(LONGEST_INTERVAL), None),
                 // The person may be at it all the same.
-                _ if refusal.passes() => interval = later(interval, &refusal.said()),
-                _ => return Err(authority.explain("the login was not completed", &refusal).await),
+                _ if refusal.passes() => (later(interval, &refusal.said()), Some(answer)),
+                _ => return Err(authority.explain("the login was not completed", refusal).await),
             },
-            Answer::Silence(why) => interval = later(interval, &why),
-        }
+            Answer::Silence(why) => (later(interval, why), Some(answer)),
+        };
     }
-    Err(Report::refused("the login was not completed")
-        .because("expired_token: nobody typed the code in time")
-        .hint("the code was not used in time: begin again"))
+    let what = "the login was not completed before the code ended";
+    Err(match trouble {
+        // The person may have been done with it, and nobody would know.
+        Some(Answer::Refused(refusal)) => authority.explain(what, &refusal).await,
+        Some(Answer::Silence(why)) => {
+            Report::failed(what).because(why).hint("check the network, and `endpoints.token`; then begin again")
+        }
+        _ => Report::refused(what)
+            .because("expired_token: nobody typed the code in time")
+            .hint("the code was not used in time: begin again"),
+    })
 }
 
 /// A longer interval, after what may pass.

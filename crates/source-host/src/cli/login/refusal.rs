@@ -78,10 +78,11 @@ impl Refusal {
         self.member("error")
     }
 
-    /// Whether the same may be answered in another way a moment later.
+    /// Whether the same may be answered in another way a moment later. A success without a token is of something in between.
     pub(super) fn passes(&self) -> bool {
         let status = self.status;
-        status.is_success() || status.is_server_error() || [408, 429].contains(&status.as_u16())
+        let is_of_another = status.is_success() && !self.members.contains_key("access_token");
+        is_of_another || status.is_server_error() || [408, 429].contains(&status.as_u16())
     }
 
     /// What came, as a sentence without its end.
@@ -119,6 +120,10 @@ impl Refusal {
                  app registration, and log in again"
             }
             "expired_token" | "code_expired" => "the code was not used in time: begin again",
+            // To the component it is a refresh token.
+            "invalid_grant" | "bad_verification_code" => {
+                "the code was used before, has ended, or is of another login: begin again"
+            }
             "invalid_client" | "unauthorized_client" => {
                 "check `client_id`; an application that is no public client needs its `client_secret` or `certificate` \
                  beside `refresh_token`, any other 'Allow public client flows' under 'Authentication' of the app \
