@@ -286,7 +286,7 @@ fn no_number(name: &str, value: &toml::Value) -> Option<String> {
     }
 }
 
-/// What is wrong with how the files of a certificate are named.
+/// What is wrong with how the parts of a secret are named.
 fn at_odds(member: &str, raw: &RawSecret, folder: &Path) -> Vec<String> {
     let mut odds = Vec::new();
     let named = [("pem", &raw.pem), ("key", &raw.key)].into_iter().filter(|(_, path)| path.is_some());
@@ -295,6 +295,12 @@ fn at_odds(member: &str, raw: &RawSecret, folder: &Path) -> Vec<String> {
         let named = named.join(" and ");
         odds.push(format!(
             "`{member}` has {named} beside `pkcs12`, whose file holds both parts; remove {named}, or `pkcs12`"
+        ));
+    }
+    let within = [("password", &raw.password), ("spare", &raw.spare)].into_iter();
+    for (name, _) in within.filter(|(_, raw)| raw.as_ref().is_some_and(|raw| raw.expose.is_some())) {
+        odds.push(format!(
+            "the `{name}` of `{member}` has `expose`, and the component gets none; remove `expose` there"
         ));
     }
     let Some(password) = &raw.password else { return odds };
@@ -313,7 +319,7 @@ fn at_odds(member: &str, raw: &RawSecret, folder: &Path) -> Vec<String> {
 
 fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     let RawSecret { env, file, spare, keep, pem, key, pkcs12, password, managed_identity, expose: _ } = raw;
-    let kept = |env, file| secret(&RawSecret { env, file, ..RawSecret::default() }, folder);
+    let kept = kept(env.as_deref(), file.as_deref(), folder);
     let certificate = match (pem, pkcs12) {
         (Some(pem), None) => {
             Some(CertificateFiles::Pem { pem: folder.join(pem), key: key.map(|key| folder.join(key)) })
@@ -324,8 +330,8 @@ fn entry(raw: RawSecret, folder: &Path) -> Option<EntryFrom> {
     };
     match (keep, certificate, managed_identity) {
         (None, None, None) => match spare {
-            Some(spare) => Some(EntryFrom::Spared(kept(env, file)?, secret(&spare, folder)?)),
-            None => kept(env, file).map(EntryFrom::Kept),
+            Some(spare) => Some(EntryFrom::Spared(kept?, secret(&spare, folder)?)),
+            None => kept.map(EntryFrom::Kept),
         },
         _ if env.is_some() || file.is_some() || spare.is_some() => None,
         (None, Some(files), None) => {
@@ -346,14 +352,18 @@ pub(super) fn secret(raw: &RawSecret, folder: &Path) -> Option<SecretFrom> {
     if is_more || spare.is_some() || password.is_some() || managed_identity.is_some() {
         return None;
     }
+    kept(env.as_deref(), file.as_deref(), folder)
+}
+
+fn kept(env: Option<&str>, file: Option<&Path>, folder: &Path) -> Option<SecretFrom> {
     match (env, file) {
-        (Some(name), None) if !name.is_empty() => Some(SecretFrom::Env(name.clone())),
+        (Some(name), None) if !name.is_empty() => Some(SecretFrom::Env(name.to_owned())),
         (None, Some(path)) if !path.as_os_str().is_empty() => Some(SecretFrom::File(folder.join(path))),
         _ => None,
     }
 }
 
-fn is_guid(text: &str) -> bool {
+pub(in crate::cli) fn is_guid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(is_hex)

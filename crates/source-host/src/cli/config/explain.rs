@@ -57,8 +57,15 @@ fn missing_member(message: &str) -> Option<String> {
 
 /// What stands there is not repeated: it may be a secret that was written where its source belongs.
 fn wrong_type(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let rest = ["invalid type: ", "invalid value: ", "invalid length "]
+        .iter()
+        .find_map(|begins| message.strip_prefix(begins))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
+    // A list may stand for a table, where it is as long.
+    let (found, expected) = match expected.split_once(" with ") {
+        Some((table, length)) if length.ends_with(" elements") || length.ends_with(" element") => ("sequence", table),
+        _ => (found, expected),
+    };
     let found = match kind_of(found) {
         Ok(kind) => kind,
         Err("map") => "a table",
@@ -74,7 +81,11 @@ fn wrong_type(message: &str) -> Option<String> {
         "struct RawSecret" => {
             "a table belongs that says where the secret comes from: { env = \"NAME\" } or { file = \"PATH\" }"
         }
-        "a map" | "struct RawHost" | "struct RawSource" | "struct RawSink" | "struct RawQuota" => "a table belongs",
+        "struct RawIdentity" => {
+            "a table belongs: {} for the identity that the system assigned, { client_id = \"GUID\" } for one of a user"
+        }
+        "a map" => "a table belongs",
+        table if table.starts_with("struct ") => "a table belongs",
         "a boolean" => "true or false belongs, without quotes",
         "u32" | "u64" | "usize" => "a whole number belongs, without quotes",
         other => return Some(format!("{found} stands where {other} belongs")),
@@ -140,6 +151,19 @@ mod tests {
                 "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", password = { pem = \"P\" } } }",
                 "host.toml:3: say where the `password` of `c` comes from: { env = \"NAME\" } or { file = \"PATH\" }",
             ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", password = { env = \"P\", expose = true } } }",
+                "host.toml:3: the `password` of `c` has `expose`, and the component gets none; remove `expose` there",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { c = { env = \"S\", spare = { env = \"T\", expose = false } } }",
+                "host.toml:3: the `spare` of `c` has `expose`, and the component gets none; remove `expose` there",
+            ),
+            (
+                "[[source]]\nname = \"a\"\nsecrets = { t = { managed_identity = true } }",
+                "host.toml:3: true or false stands where a table belongs: {} for the identity that the system assigned, { client_id",
+            ),
+            ("host = [1]", "host.toml:1: a list stands where a table belongs"),
             (
                 "[[source]]\nname = \"a\"\nsecrets = { c = { pkcs12 = \"p\", env = \"P\" } }",
                 "host.toml:3: say where `c` comes from: { env",
@@ -274,6 +298,13 @@ mod tests {
         for secrets in ["{ client_secret = \"canary\" }", "\"canary\"", "{ client_secret = { env = [\"canary\"] } }"] {
             let message = load(&format!("[[source]]\nname = \"a\"\nsecrets = {secrets}")).unwrap_err();
             assert!(message.contains("host.toml:3: ") && !message.contains("canary"), "{message}");
+        }
+        for secrets in
+            ["{ client_secret = [\"canary\"] }", "{ c = { pkcs12 = \"p\", password = [\"canary\", \"canary\"] } }"]
+        {
+            let message = load(&format!("[[source]]\nname = \"a\"\nsecrets = {secrets}")).unwrap_err();
+            let words = "host.toml:3: a list stands where a table belongs that says where the secret comes from: { env";
+            assert!(message.contains(words) && !message.contains("canary"), "{message}");
         }
         for headers in ["{ a = { env = [\"canary\"] } }", "{ a = [\"canary\"] }", "{ a = \"canary\\u0001\" }"] {
             let message = load(&format!("[[sink]]\ntype = \"http\"\nheaders = {headers}")).unwrap_err();
