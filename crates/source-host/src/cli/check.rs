@@ -5,7 +5,7 @@ use std::path::Path;
 use source_host::{Clock as _, Failure, Level, RunError, SystemClock};
 use tracing::Instrument as _;
 
-use super::claims::{self, Told};
+use super::claims::{self, Told, Wanted};
 use super::config::{Config, EntryFrom, SourceTable};
 use super::open::{Components, Opened, network, open};
 use super::print;
@@ -29,9 +29,9 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
         };
         match opened.source.probe().instrument(tracing::info_span!("probe", source = name)).await {
             Ok(Ok(findings)) => {
-                for Told { sentence, warning } in told(table, &opened).await {
+                for Told { sentence, warnings } in told(table, &opened).await {
                     print(&format!("{name}: ok: {sentence}"))?;
-                    if let Some(warning) = warning {
+                    for warning in warnings {
                         print(&format!("{name}: warning: {warning}"))?;
                     }
                 }
@@ -58,8 +58,8 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
                     report = report.because(denial);
                 }
                 if is_refusal {
-                    for Told { sentence, warning } in told(table, &opened).await {
-                        report = warning.into_iter().fold(report.because(sentence), Report::because);
+                    for Told { sentence, warnings } in told(table, &opened).await {
+                        report = warnings.into_iter().fold(report.because(sentence), Report::because);
                     }
                 }
                 problems.push(report.of(name));
@@ -73,11 +73,13 @@ pub(crate) async fn check(path: &Path) -> Result<(), Report> {
 /// What the tokens say of which only the host sees anything. One that is not there was told before.
 async fn told(table: &SourceTable, opened: &Opened) -> Vec<Told> {
     let mut all = Vec::new();
+    let effective = serde_json::from_str(&opened.plan.effective_config).unwrap_or_default();
     for (at, bearer) in &opened.bearers {
         let from = table.secrets.iter().find(|(member, _)| pointer(member) == *at).map(|(_, entry)| &entry.from);
         let is_of_identity = matches!(from, Some(EntryFrom::ManagedIdentity { .. }));
         if let Ok(token) = bearer.value(&http::Uri::default()).await {
-            all.extend(claims::told(token.expose(), is_of_identity, SystemClock::default().wall()));
+            let now = SystemClock::default().wall();
+            all.extend(claims::told(token.expose(), is_of_identity, Wanted::of(&effective), now));
         }
     }
     all

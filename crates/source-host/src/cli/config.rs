@@ -20,6 +20,7 @@ use source_host::{Budget, Limits, Origin, Quota};
 use toml::Spanned;
 
 use super::report::Report;
+pub(super) use check::is_guid;
 pub(crate) use fluent::FluentTable;
 pub(crate) use http::{HeaderFrom, HttpTable};
 pub(crate) use proxy::ProxyFrom;
