@@ -16,7 +16,7 @@ use serde::Serialize as _;
 use serde_json::{Value, json};
 use tokio_rustls::TlsConnector;
 
-use super::line::Shape;
+use super::line::{Shape, push_event_of_text};
 use super::lines::write_gaps_to_stderr;
 use super::rendered::Rendered;
 use super::retry::{Tries, refused};
@@ -202,10 +202,11 @@ fn entries(source: &str, batch: &Batch, lines: &Rendered) -> Result<Rendered, St
             (Ok(record @ Value::Object(_)), _) => record,
             (Ok(record), _) => json!({ "body": record }),
             // A record that is no JSON, and so is the line around it.
-            (Err(_), Some(event)) => json!({
-                "source": source, "kind": event.kind, "key": event.key, "subject": event.subject,
-                "body": String::from_utf8_lossy(line),
-            }),
+            (Err(_), Some(event)) => {
+                let mut line = Vec::new();
+                push_event_of_text(&mut line, source, event);
+                serde_json::from_slice(&line).map_err(|error| error.to_string())?
+            }
             (Err(error), None) => return Err(format!("a gap is no JSON: {error}")),
         };
         push_entry(&mut entries.lines, time, &record).map_err(|error| error.to_string())?;
@@ -232,4 +233,52 @@ fn push_entry(
 fn now() -> bindings::Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     bindings::Instant { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanoseconds: now.subsec_nanos() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::{Event, Instant, Payload};
+
+    #[test]
+    fn a_record_that_is_no_json_is_a_text_and_keeps_what_is_told_beside_it() {
+        let event = |content_type: &str, body: Payload| Event {
+            key: "k".to_owned(),
+            subject: "s".to_owned(),
+            kind: "detection".to_owned(),
+            occurred: Some(Instant { seconds: 1, nanoseconds: 0 }),
+            visible: Some(Instant { seconds: 2, nanoseconds: 0 }),
+            content_type: content_type.to_owned(),
+            body,
+            attributes: vec![("without".to_owned(), "evidence".to_owned())],
+        };
+        let broken = event("application/json", Payload::Text("{\"a\":".to_owned()));
+        let binary = event("application/json", Payload::Binary(b"{\xff".to_vec()));
+        let row = event("text/csv", Payload::Text("a,b".to_owned()));
+        for (event, shape, body) in [
+            (&broken, Shape::Enveloped, "{\"a\":"),
+            (&broken, Shape::Bare, "{\"a\":"),
+            (&binary, Shape::Bare, "{\u{fffd}"),
+            (&row, Shape::Bare, "a,b"),
+        ] {
+            let batch = Batch {
+                events: vec![event.clone()],
+                gaps: Vec::new(),
+                checkpoint: String::new(),
+                next: bindings::NextPoll::Now,
+                notices: Vec::new(),
+                counters: Vec::new(),
+                watermark: None,
+            };
+            let entries = entries("tenant", &batch, &Rendered::of("tenant", &batch, shape)).unwrap();
+            let mut expected = Vec::new();
+            let record = json!({
+                "source": "tenant", "kind": "detection", "key": "k", "subject": "s",
+                "occurred": "1970-01-01T00:00:01.0000000Z", "visible": "1970-01-01T00:00:02.0000000Z",
+                "attributes": { "without": "evidence" }, "body": body,
+            });
+            push_entry(&mut expected, Instant { seconds: 1, nanoseconds: 0 }, &record).unwrap();
+            assert_eq!(entries.lines, expected, "{event:?} {shape:?}");
+        }
+    }
 }

@@ -45,6 +45,15 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
     if shape == Shape::Bare {
         return push_bare(out, event);
     }
+    push_enveloped(out, source, event, is_json(&event.content_type));
+}
+
+/// Appends an event without its line break, its record as a text whatever the content type promises: so the line is JSON.
+pub(super) fn push_event_of_text(out: &mut Vec<u8>, source: &str, event: &Event) {
+    push_enveloped(out, source, event, false);
+}
+
+fn push_enveloped(out: &mut Vec<u8>, source: &str, event: &Event, is_json: bool) {
     push_member(out, "{\"source\":", source);
     push_member(out, ",\"kind\":", &event.kind);
     push_member(out, ",\"key\":", &event.key);
@@ -54,7 +63,7 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
     push_attributes(out, event);
     out.extend_from_slice(b",\"body\":");
     match &event.body {
-        Payload::Text(text) if is_json(&event.content_type) => push_json(out, text.as_bytes()),
+        Payload::Text(text) if is_json => push_json(out, text.as_bytes()),
         Payload::Text(text) => push_string(out, text),
         Payload::Binary(bytes) => push_string(out, &String::from_utf8_lossy(bytes)),
     }
@@ -62,7 +71,7 @@ pub(super) fn push_event(out: &mut Vec<u8>, shape: Shape, source: &str, event: &
 }
 
 /// What a line tells of an event's attributes: all but the header of a CSV row, which is the same for each of them.
-pub(super) fn attributes(event: &Event) -> impl Iterator<Item = (&str, &str)> {
+fn attributes(event: &Event) -> impl Iterator<Item = (&str, &str)> {
     event.attributes.iter().map(|(name, value)| (&**name, &**value)).filter(|(name, _)| *name != CSV_HEADER)
 }
 
