@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use wasmtime::Store;
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
@@ -139,6 +140,10 @@ impl CallError {
             Self::Copied { .. } => "the component does not keep to its budget: report it",
             Self::Contract { .. } => {
                 "rebuild the component against the package in wit/, or use the host that it was built for"
+            }
+            // What a memory begins with is kept in a file without a name.
+            Self::Exhausted { reason } if *reason == io::Error::from(Errno::FBIG).to_string() => {
+                "raise the limit of file sizes (`ulimit -f`, `LimitFSIZE=` of a systemd unit): an instance's memory counts as a file"
             }
             Self::Exhausted { .. } => {
                 "give the host more memory, run fewer sources in it, or raise its limits: `ulimit -v`, and `sysctl vm.max_map_count`"
@@ -378,7 +383,7 @@ fn settle<T>(made: Bounded<T>, call: &'static str, limits: &Limits, store: &Stor
             if reason == ResourceTableError::Full.to_string() || reason.contains("handle limit exceeded") {
                 return Err(CallError::Handles { call, limit: limits.handles });
             }
-            if error.root_cause().is::<rustix::io::Errno>() || error.root_cause().is::<io::Error>() {
+            if error.root_cause().is::<Errno>() || error.root_cause().is::<io::Error>() {
                 return Err(CallError::Exhausted { reason });
             }
             // What fails here without having run is the comparison of types, which waits for an instance.

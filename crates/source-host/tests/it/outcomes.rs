@@ -154,10 +154,21 @@ fn a_file_that_may_not_grow_further_is_told_with_the_limit_to_raise() {
     let setup = Setup::new(&server, "");
     server.grow_to(100);
     let program = env!("CARGO_BIN_EXE_source-host");
-    let script = format!("ulimit -f 8; exec '{program}' run --config host.toml --once --out out.ndjson");
-    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(setup.path(".")).output().unwrap();
-    crate::setup::Ended::from(output)
-        .failed(1, &["cannot write to", "out.ndjson: File too large", "hint: raise the limit of file sizes"]);
+    let limited = || {
+        let script = format!("ulimit -f 8; exec '{program}' run --config host.toml --once --out out.ndjson");
+        let mut command = std::process::Command::new("sh");
+        // A folder of its own keeps what was compiled.
+        let command =
+            command.args(["-c", &script]).current_dir(setup.path(".")).env("XDG_CACHE_HOME", setup.path("cache"));
+        crate::setup::Ended::from(command.output().unwrap())
+    };
+    limited().failed(
+        1,
+        &["this machine gives no memory for an instance: File too large", "hint: raise the limit of file sizes"],
+    );
+    let mut check = setup.command(&["check", "--config", "host.toml"]);
+    crate::setup::Ended::from(check.env("XDG_CACHE_HOME", setup.path("cache")).output().unwrap()).succeeded();
+    limited().failed(1, &["cannot write to", "out.ndjson: File too large", "hint: raise the limit of file sizes"]);
     assert_eq!(crate::setup::items(&setup.read("out.ndjson")), Vec::<u64>::new());
     setup.once(&["--out", "out.ndjson"]).succeeded();
     assert_eq!(crate::setup::items(&setup.read("out.ndjson")), (1..=100).collect::<Vec<_>>());
