@@ -251,6 +251,16 @@ fn check_tells_what_the_token_of_an_identity_says_of_itself() {
     assert!(ended.stdout.contains(&format!("contoso: ok: {}", sentence("no permission"))), "{ended:?}");
     assert!(ended.stdout.contains("contoso: warning: The token holds no permission at all"), "{ended:?}");
     assert!(ended.stdout.contains(remedy) && !format!("{ended:?}").contains("canary"), "{ended:?}");
+    platform.state().claims =
+        Some(r#"{"aud":"https://other.example","tid":"22222222-2222-4222-8222-222222222222","roles":["A.Read"]}"#);
+    let ended = check().succeeded();
+    for warning in [
+        "The token is for https://other.example, and the API wants one for https://graph.windows.net (`endpoints.audience`)",
+        &format!("The token is of the tenant 22222222-2222-4222-8222-222222222222, and `tenant_id` is {TENANT}"),
+    ] {
+        assert!(ended.stdout.contains(&format!("contoso: warning: {warning}")), "{ended:?}");
+    }
+    platform.state().claims = Some(none);
     // The same beside what the component says of a refusal.
     platform.state().api_status = 403;
     let ended = check();
