@@ -469,19 +469,16 @@ fn a_delay_between_two_passes_of_a_longer_range_halves_it_so_that_one_request_be
                     _ => cutting(&rows, url, TICKS, 100),
                 }
             });
-            let checkpoint = match polled {
-                Ok(batch) => {
-                    seen += batch.events.len();
-                    is_done |= batch.next == NextPoll::After(300_000_000_000);
-                    Some(batch.checkpoint)
-                }
-                Err(mut failure) => failure.fault_mut().and_then(|fault| fault.checkpoint.take()),
-            };
+            if let Ok(batch) = polled {
+                seen += batch.events.len();
+                is_done |= batch.next == NextPoll::After(300_000_000_000);
+            }
             if is_done {
                 break;
             }
-            if let Some(checkpoint) = checkpoint.filter(|_| !is_kept) {
-                rig.machine = Machine::new(rig.machine.config.clone(), &Position::Resume(Some(checkpoint))).unwrap();
+            if !is_kept {
+                let last = Position::Resume(rig.machine.last.clone());
+                rig.machine = Machine::new(rig.machine.config.clone(), &last).unwrap();
             }
             rig.advance(10);
         }
