@@ -446,7 +446,14 @@ fn a_service_that_ignores_skip_is_asked_for_shorter_ranges_and_not_for_ever() {
         let mut rig = Rig::of("graph", START, &Position::Resume(None));
         rig.machine.limits.suspicious_rows = 10;
         let budget = Budget { max_requests: 200, ..BUDGET };
-        let batch = rig.poll(budget, |url| cutting(&rows, &url.replace("$skip", "$ignored"), TICKS, 100)).unwrap();
+        let mut rows = rows;
+        let batch = rig
+            .poll(budget, |url| {
+                // Nor has it an order of its own.
+                rows.reverse();
+                cutting(&rows, &url.replace("$skip", "$ignored"), TICKS, 100)
+            })
+            .unwrap();
         assert_eq!((batch.events.len(), batch.gaps.len()), (30, gaps), "{:?}", batch.gaps);
         assert!(matches!(batch.next, NextPoll::After(_)));
         assert!(rig.requests.len() < 60, "{} requests", rig.requests.len());
@@ -773,4 +780,26 @@ fn one_tick_that_is_cut_in_silence_is_doubted_as_well() {
     let rows: Vec<_> = ids.iter().map(|id| (id.as_str(), AT)).collect();
     let batch = of_one_tick("").poll(BUDGET, |url| cutting(&rows, url, TICKS, 50)).unwrap();
     assert_eq!((batch.events.len(), batch.gaps), (60, Vec::new()));
+}
+
+#[test]
+fn a_page_as_full_as_it_was_asked_for_or_fuller_than_was_known_teaches_no_cap() {
+    let rows = stamps(13);
+    let rows: Vec<_> = rows.iter().map(|at| (at.as_str(), at.as_str())).collect();
+    for (cap, limit, page) in [(None, 12, 12), (Some(12), 100, 100)] {
+        let mut rig = Rig::of("graph", &format!(r#"{START},"limit":{limit}"#), &Position::Resume(None));
+        rig.machine.limits.suspicious_rows = 10;
+        let state = State::begin(&rig.machine.config, None, rig.now.wall);
+        rig.machine.resume(&State { cap, ..state }.to_text()).unwrap();
+        let mut asked = 0;
+        let batch = rig
+            .poll(BUDGET, |url| {
+                asked += 1;
+                // By the first pass there are more rows than before.
+                cutting(&rows[..if asked == 1 { 11 } else { 13 }], url, TICKS, page)
+            })
+            .unwrap();
+        assert_eq!((batch.events.len(), batch.gaps), (13, Vec::new()), "{limit}");
+        assert!(batch.notices.iter().all(|notice| notice.code != "answer.cap"), "{limit}: {:?}", batch.notices);
+    }
 }
