@@ -334,12 +334,14 @@ impl<'a> Reference<'a> {
 
     /// Whether the shortest range, which is many requests where it has many things, failed as often as it takes to give it up.
     fn failed_often(&self, gap: &Gap, failed: &[FailedAsk]) -> bool {
-        let is_updated = self.world.api.facts().is_some();
+        // A request reaches a tick or up to a millisecond further on each side.
+        let margins = if self.world.api.facts().is_some() { 2 * MILLISECOND } else { 2 };
+        let longest = gap.until.0 - gap.since.0 + margins;
         let of_gap = failed
             .iter()
-            .filter(|ask| ask.first <= gap.since && gap.until <= ask.last && ask.last.0 - ask.first.0 <= self.least());
+            .filter(|ask| ask.first <= gap.since && gap.until <= ask.last && ask.last.0 - ask.first.0 <= longest);
         let failures = of_gap.filter(|ask| matches!(ask.what, Failing::Failed | Failing::FailedExpanded));
-        is_updated && failures.map(|ask| ask.times).sum::<u32>() >= GIVEN_UP_AFTER
+        failures.map(|ask| ask.times).sum::<u32>() >= GIVEN_UP_AFTER
     }
 
     /// An item, whose number in the history is `at`, should have been delivered by now.

@@ -22,6 +22,8 @@ struct Traffic {
     denials: Vec<Denial>,
     /// Why a secret was not there.
     missing: Option<Denial>,
+    /// What the last request was answered with, where it was.
+    status: Option<u16>,
 }
 
 /// How often one request is sent again with other secrets.
@@ -94,6 +96,11 @@ impl Hooks {
         self.traffic().missing.clone()
     }
 
+    /// What the last request of this call was answered with, where it was.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.traffic().status
+    }
+
     // A thread that panicked while it counted leaves a count that is still one.
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,6 +150,7 @@ impl Hooks {
     }
 
     async fn transmit(&self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {
+        self.traffic().status = None;
         let head = timeouts.connect.saturating_add(timeouts.first_byte);
         let host = request.uri().host().map(str::to_owned);
         let response = tokio::time::timeout(head, self.transport.send(request, timeouts)).await.map_err(|_| {
@@ -154,6 +162,7 @@ impl Hooks {
             );
             Error::ConnectionReadTimeout
         })??;
+        self.traffic().status = Some(response.status().as_u16());
         let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size > self.header_bytes {
             return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(size).ok()));

@@ -296,6 +296,11 @@ impl Instance {
         self.store.data().hooks.missing_secret()
     }
 
+    /// What the last request of the last call was answered with, where it was.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.store.data().hooks.status()
+    }
+
     /// Its linear memory, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
 
 use crate::backoff::Backoff;
-use crate::bindings::{Batch, Budget, Delay, Failure, NextPoll, Position};
+use crate::bindings::{Batch, Budget, Delay, Failure, Fault, NextPoll, Position};
 use crate::observer::{self, Wait};
 use crate::quota::{Quota, Reservation, Share};
 use crate::sink::SinkError;
@@ -279,7 +279,11 @@ impl Runner {
                 self.lost.reset();
                 self.settle().await?;
                 if self.options.once {
-                    return Ok(Step::End(Outcome::CaughtUp));
+                    // What came before a refusal with a delay is handed out at once, and the rest after the delay.
+                    return match self.source.put_off().filter(|_| progress) {
+                        Some(status) => self.wait_out(put_off(status, nanoseconds)),
+                        None => Ok(Step::End(Outcome::CaughtUp)),
+                    };
                 }
                 let wait = Duration::from_nanos(nanoseconds);
                 if self.options.range.is_some() {
@@ -337,6 +341,21 @@ impl Runner {
         self.position = position(self.deliveries.go_back().await?, &self.options);
         Ok(wait)
     }
+}
+
+/// What a batch does not say that was handed out before the service put off a request.
+fn put_off(status: u16, after: u64) -> Delay {
+    let fault = Fault {
+        code: format!("http.status-{status}"),
+        message: format!(
+            "the service answered the last request of a poll with HTTP {status}, and there is more to read"
+        ),
+        hint: None,
+        status: Some(status),
+        request_id: None,
+        checkpoint: None,
+    };
+    Delay { after: Some(after), fault }
 }
 
 async fn reserve<'a>(

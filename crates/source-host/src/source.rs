@@ -171,6 +171,13 @@ impl Source {
         self.instance.as_ref().map_or(0, Instance::requests)
     }
 
+    /// What the service answered the last request of the last call with, where it put that off: with 408, 429 or 5xx.
+    #[must_use]
+    pub fn put_off(&self) -> Option<u16> {
+        let status = self.instance.as_ref().and_then(Instance::status);
+        status.filter(|status| matches!(status, 408 | 429 | 500..=599))
+    }
+
     /// Why requests of the last call were refused.
     #[must_use]
     pub fn denials(&self) -> Vec<Denial> {

@@ -91,7 +91,10 @@ impl Machine {
     fn give_up(&mut self, ask: &Ask, failure: Failure) {
         let is_pass = ask.purpose == Purpose::Pass;
         if is_pass && self.is_least() {
-            // It takes as many whenever it is read: it is gone on with.
+            // It takes as many whenever it is read: with a limit on requests it is gone on with, and else it is begun anew.
+            if !matches!(failure, Failure::Throttled(_)) {
+                self.pages = None;
+            }
             self.failing = Some(failure);
             return;
         }

@@ -57,16 +57,10 @@ impl Pass {
         self.first_and_last.map_or(rows, |(first, _)| first)
     }
 
-    /// Whether the last page shows what the one before it did, as where a service ignores `$skip`.
-    fn repeats_a_page(&self) -> bool {
-        let sorted = |keys: &[u64]| {
-            let mut keys = keys.to_vec();
-            keys.sort_unstable();
-            keys
-        };
-        let turned = self.turned as usize;
-        let before = self.first_and_last.and_then(|(_, last)| self.keys.get(turned - last as usize..turned));
-        before.map(sorted) == self.keys.get(turned..).map(sorted)
+    /// Whether the last page shows nothing that those before it did not, as where a service ignores `$skip`.
+    fn repeats_pages(&self) -> bool {
+        let (before, page) = self.keys.split_at(self.keys.len().min(self.turned as usize));
+        !before.is_empty() && page.iter().all(|key| before.contains(key))
     }
 
     /// Whether it ends with a page by `$skip` without rows, after one as full as the first, which had as many as make a page full:
@@ -93,7 +87,7 @@ impl Machine {
     pub(super) fn skip(&self, page: &Reading) -> Option<String> {
         let on_page = page.seen.rows - page.seen.pass.turned;
         let first = page.seen.pass.first_and_last.map(|(first, _)| first);
-        if on_page == 0 || page.seen.pass.repeats_a_page() {
+        if on_page == 0 || page.seen.pass.repeats_pages() {
             return None;
         }
         let goes_on = match self.config.protocol.odata.as_ref()?.paging {
@@ -117,7 +111,7 @@ impl Machine {
         let Reading { ask, seen, .. } = reading;
         let (rows, first) = (seen.rows, seen.pass.first(seen.rows));
         if !self.is_least() && (rows > first || self.page_size().is_some_and(|full| rows >= full)) {
-            if rows > first {
+            if rows > first && !seen.pass.repeats_pages() {
                 self.learn_page(ask, first, seen.pass.by_skip);
             }
             return self.split(ask, first, seen.edges.span());

@@ -496,13 +496,19 @@ impl Machine {
     /// `limit`, or page by page where its rows are updated in place, and then is a gap.
     pub(super) fn split(&mut self, ask: &Ask, rows: u32, span: Option<(Tick, Tick)>) {
         self.poll.counters.splits += 1;
+        let too_large = std::mem::take(&mut self.too_large);
         self.drop_follow_ups();
         self.frozen = None;
         self.forgot_until = None;
         let Some(state) = &mut self.state else { return };
         state.frozen = false;
         let newest = span.map(|(_, newest)| newest).filter(|_| self.config.protocol.updates_in_place());
-        if state.cut_before(newest, Resolution::of(&self.config)) || self.read_in_passes(ask) {
+        if state.cut_before(newest, Resolution::of(&self.config)) {
+            return;
+        }
+        // It is the same slice.
+        self.too_large = too_large;
+        if self.read_in_passes(ask) {
             return;
         }
         let Some(round) = self.slice() else { return };

@@ -42,7 +42,7 @@ impl Runner {
         }
     }
 
-    fn wait_out(&mut self, delay: Delay) -> Result<Step, RunError> {
+    pub(super) fn wait_out(&mut self, delay: Delay) -> Result<Step, RunError> {
         let chosen = self.time_failures.next();
         // "At once", said again and again, would ask a service to death that is already too busy.
         let named = delay.after.filter(|after| *after > 0);

@@ -166,6 +166,19 @@ async fn a_run_with_an_end_waits_out_ten_failures_in_a_row_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_before_a_request_that_was_put_off_is_not_the_last_one_of_a_run_with_an_end() {
+    let (_stop, stopping) = watch::channel(false);
+    for (status, polls) in [(429, 3), (503, 3), (404, 1)] {
+        // Each poll asks for the items, and for more.
+        let service = Busy::answering(0, [(200, "0"), (status, "0"), (200, "0"), (status, "0")]);
+        let once = |options: RunOptions| RunOptions { once: true, ..options };
+        let mut run = runner(&service, r#""put-off""#, "one", once).await;
+        assert_eq!(run.run(stopping.clone()).await.unwrap(), Outcome::CaughtUp);
+        assert_eq!((run.tally().gaps, service.asked().len()), (polls, 2 * polls as usize), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_holds_itself_back_is_waited_for_and_not_for_ever() {
     let service = Busy::answering(0, None);
     let waited = Arc::new(Waited::default());

@@ -1,8 +1,11 @@
 //! What `$expand` asks for, and what comes without it.
 
+use twox_hash::XxHash64;
+
 use super::updates::{START, alert, answer, covers, keys, read};
 use super::*;
 use crate::checkpoint::Round;
+use crate::row::fingerprint;
 
 #[test]
 fn what_is_expanded_comes_again_after_an_outage() {
@@ -318,4 +321,25 @@ fn what_fails_alone_comes_without_what_is_expanded_before_it_is_given_up() {
         };
         assert_eq!((events, gaps), expected, "{at} {works_plain}");
     }
+}
+
+#[test]
+fn a_record_that_is_too_large_among_more_than_a_page_at_one_tick_is_looked_at_once() {
+    let at = "2026-01-01T11:30:00Z";
+    let start = Tick::parse(at).unwrap();
+    let (large, small) = too_large(at);
+    let rows: Vec<_> = ["1", "2", "3", "4"].iter().map(|id| alert(id, at)).collect();
+    let range = Position::Range(start, start.plus(1));
+    let mut rig = Rig::of("incidents", r#","limit":2"#, &range);
+    rig.machine.limits.event_bytes = 300;
+    let batch = rig.poll(Budget { max_requests: 200, ..BUDGET }, |url| {
+        let skip: usize = url.split("skip=").nth(1).map_or(0, |skip| skip.parse().unwrap());
+        let row = if url.contains("$expand") { &large } else { &small };
+        let all = [&rows[..], std::slice::from_ref(row)].concat();
+        answer(&all[skip.min(5)..(skip + 2).min(5)], None)
+    });
+    let batch = batch.unwrap();
+    assert_eq!((batch.events.len(), batch.next), (5, NextPoll::Ended), "{:?}", batch.gaps);
+    let known = rig.machine.state.as_ref().unwrap().ring.clone();
+    assert!(known.contains(fingerprint(&format!("gap:unreadable:{:016x}", XxHash64::oneshot(0, large.as_bytes())))));
 }

@@ -455,6 +455,7 @@ fn a_service_that_ignores_skip_is_asked_for_shorter_ranges_and_not_for_ever() {
             })
             .unwrap();
         assert_eq!((batch.events.len(), batch.gaps.len()), (30, gaps), "{:?}", batch.gaps);
+        assert!(batch.notices.iter().all(|notice| notice.code != "answer.cap"), "{:?}", batch.notices);
         assert!(matches!(batch.next, NextPoll::After(_)));
         assert!(rig.requests.len() < 60, "{} requests", rig.requests.len());
     }
@@ -721,7 +722,8 @@ fn a_refusal_for_good_is_told_whatever_page_it_comes_for() {
         }
     });
     // What came before it is handed out first.
-    let failure = failure.and_then(|_| rig.poll(BUDGET, |_| (403, Vec::new(), String::new()))).unwrap_err();
+    let failure =
+        failure.and_then(|_| rig.poll(BUDGET, |_| panic!("it is told before anything is asked"))).unwrap_err();
     assert_eq!(failure.kind(), "forbidden");
 
     let at = "2026-01-01T11:30:00Z";
@@ -736,7 +738,9 @@ fn a_refusal_for_good_is_told_whatever_page_it_comes_for() {
             answer(&[format!(r#"{{"id":"7","lastUpdateTime":"{at}"}}"#)], None)
         }
     };
-    let failure = rig.poll(BUDGET, &mut answered).and_then(|_| rig.poll(BUDGET, &mut answered)).unwrap_err();
+    let batch = rig.poll(BUDGET, &mut answered).unwrap();
+    assert_eq!(batch.events.len(), 1);
+    let failure = rig.poll(BUDGET, |_| panic!("it is told before anything is asked")).unwrap_err();
     assert_eq!(failure.kind(), "rejected");
 }
 
@@ -802,4 +806,36 @@ fn a_page_as_full_as_it_was_asked_for_or_fuller_than_was_known_teaches_no_cap() 
         assert_eq!((batch.events.len(), batch.gaps), (13, Vec::new()), "{limit}");
         assert!(batch.notices.iter().all(|notice| notice.code != "answer.cap"), "{limit}: {:?}", batch.notices);
     }
+}
+
+#[test]
+fn a_pass_that_meets_no_answer_is_begun_anew_and_proves_nothing_before() {
+    let ids = ["a", "b", "c"];
+    let mut rig = of_one_tick(r#","limit":2"#);
+    let mut asked = Vec::new();
+    let (mut events, mut failures) = (0, Vec::new());
+    loop {
+        let polled = rig.poll(BUDGET, |url| {
+            let skip = url.split("skip=").nth(1).unwrap_or("0").to_owned();
+            asked.push(skip.clone());
+            // The slice, the first page of the first pass, and a page of a proxy.
+            if asked.len() == 3 {
+                return ok("<html>log in</html>");
+            }
+            at_one_tick(&ids, url, |page, link, _| answer(page, link))
+        });
+        match polled {
+            Ok(batch) => {
+                events += batch.events.len();
+                assert!(batch.gaps.is_empty(), "{:?}", batch.gaps);
+                if batch.next == NextPoll::Ended {
+                    break;
+                }
+            }
+            Err(failure) => failures.push(failure.kind()),
+        }
+        rig.advance(10);
+    }
+    assert_eq!((events, failures), (3, vec!["rejected"]), "{asked:?}");
+    assert_eq!(asked.join(" "), "0 0 2 0 2 4 0 2 4");
 }

@@ -152,7 +152,7 @@ impl contract::Guest for Counter {
             counters: Vec::new(),
         };
         if let Some(misbehaviour) = config.misbehave {
-            misbehaviour.forge(&mut batch);
+            misbehaviour.forge(&config, &mut batch);
         }
         Ok(batch)
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use waki::bindings::wasi::clocks::monotonic_clock;
 
-use crate::contract::{Batch, Budget, Delay, Failure, Gap, GapCause, Instant, Payload};
+use crate::contract::{Batch, Budget, Delay, Failure, Gap, GapCause, Instant, NextPoll, Payload};
 use crate::{Config, fault, token};
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
@@ -79,6 +79,8 @@ pub(crate) enum Misbehaviour {
     ManyRequests,
     /// Holds itself back for half a minute, each time.
     HoldBack,
+    /// Hands over what it has, and asks for more after a second.
+    PutOff,
 }
 
 impl Misbehaviour {
@@ -120,7 +122,7 @@ impl Misbehaviour {
             }
             Self::Flood => (0..100).for_each(|_| ask(&config.origin)),
             Self::PlanForeign | Self::Stuck | Self::PlanNowhere | Self::PlanNoSecret => {}
-            Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey | Self::Gap => {}
+            Self::HugeBatch | Self::LongCheckpoint | Self::EmptyKey | Self::Gap | Self::PutOff => {}
             Self::ManyRequests if budget.max_requests < 10 => {
                 return Err(Failure::BudgetTooSmall(Budget { max_requests: 10, ..budget }));
             }
@@ -149,8 +151,13 @@ fn gap() -> Gap {
 
 impl Misbehaviour {
     /// Lies in what is handed over.
-    pub(crate) fn forge(self, batch: &mut Batch) {
+    pub(crate) fn forge(self, config: &Config, batch: &mut Batch) {
         match self {
+            Self::PutOff => {
+                ask(&config.origin);
+                batch.gaps.push(gap());
+                batch.next = NextPoll::After(1_000_000_000);
+            }
             Self::HugeBatch => {
                 for event in &mut batch.events {
                     event.body = Payload::Text("x".repeat(48 << 20));
