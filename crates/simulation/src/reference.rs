@@ -324,11 +324,13 @@ impl<'a> Reference<'a> {
         if self.world.api.facts().is_some() { 2 * MILLISECOND } else { 1 }
     }
 
-    /// Whether something in the range of a gap, or on its closed end, came or went since the present round began.
+    /// Whether something in the range of a gap, or on its closed end, came or went since the present round began. A range that
+    /// begins within a millisecond is asked for, and turned in pages, from the whole one before.
     fn changes(&self, gap: &Gap, now: Tick) -> bool {
         let began = self.round.unwrap_or(self.began);
         let is_within = |at: Tick| began <= at && at <= now;
-        let mut items = self.world.history.iter().filter(|item| gap.since <= item.stamp && item.stamp <= gap.until);
+        let since = gap.since.minus(gap.since.0.rem_euclid(MILLISECOND));
+        let mut items = self.world.history.iter().filter(|item| since <= item.stamp && item.stamp <= gap.until);
         items.any(|item| item.shows.iter().any(|show| is_within(show.from) || is_within(show.until)))
     }
 
