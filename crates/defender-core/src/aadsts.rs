@@ -62,7 +62,8 @@ const NO_SECRET: &str = "Check that `client_secret` is not empty and reaches the
 const REPORT: &str = "Check `token_version` and `endpoints.token`; if they are right, report this as a bug.";
 const SIGN_IN_LOGS: &str =
     "Have an administrator look up the sign-in in the tenant's sign-in logs and exempt the application.";
-const WAIT: &str = "It passes by itself.";
+/// What to do where time does it.
+pub(crate) const WAIT: &str = "It passes by itself.";
 
 const fn entry(code: u32, kind: Kind, meaning: &'static str, hint: &'static str) -> Entry {
     Entry { code, kind, meaning, hint }

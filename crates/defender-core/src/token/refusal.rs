@@ -1,6 +1,6 @@
 //! What it means that the token endpoint issues no token.
 
-use crate::aadsts::{self, Kind};
+use crate::aadsts::{self, Kind, WAIT};
 use crate::config::{Config, CredentialKind};
 use crate::contract::{Delay, Diagnostic, Failure, Fault, Level};
 use crate::failure::{excerpt, quote, redirect_target, request_id, see};
@@ -94,10 +94,9 @@ fn verdict(head: &ResponseHead, aadsts: Option<u32>, error: Option<&str>, config
         meaning,
         hint: see(hint, section),
     };
-    let again = "It passes by itself.";
     match status {
-        429 => return by_status(Kind::Transient, "it was asked too often", again, "tokenstatus-429"),
-        408 | 500..=599 => return by_status(Kind::Transient, "the service fails", again, "tokenstatus-5xx"),
+        429 => return by_status(Kind::Transient, "it was asked too often", WAIT, "tokenstatus-429"),
+        408 | 500..=599 => return by_status(Kind::Transient, "the service fails", WAIT, "tokenstatus-5xx"),
         300..=399 => {
             let target = redirect_target(head, config);
             return Verdict {
@@ -155,8 +154,8 @@ const WORDS: &[(&str, Kind, &str, Option<&str>)] = &[
     ("invalid_scope", Kind::Config("/endpoints/audience"), "the scope is not valid", Some(CHECK_AUDIENCE)),
     ("invalid_target", Kind::Config("/endpoints/audience"), "the audience is not known", Some(CHECK_AUDIENCE)),
     ("invalid_tenant", Kind::Config("/tenant_id"), "the tenant is not known", Some("Check `tenant_id` and `cloud`.")),
-    ("server_error", Kind::Transient, "the service fails", Some("It passes by itself.")),
-    ("temporarily_unavailable", Kind::Transient, "the service is busy", Some("It passes by itself.")),
+    ("server_error", Kind::Transient, "the service fails", Some(WAIT)),
+    ("temporarily_unavailable", Kind::Transient, "the service is busy", Some(WAIT)),
     ("unauthorized_client", Kind::Credential, "the application may not ask this way", None),
     ("unsupported_grant_type", Kind::Request, "the endpoint does not know the grant", Some(CHECK_REQUEST)),
 ];

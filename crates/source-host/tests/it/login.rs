@@ -283,13 +283,15 @@ fn a_page_in_place_of_a_code_or_a_token_is_told_as_one() {
     }
 }
 
+/// A device code that is asked for each second.
+const DEVICE_CODE: &str =
+    r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1}"#;
+
 #[test]
 fn a_login_that_waits_for_a_person_outlasts_what_passes() {
     let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
     configure(&setup, &authority, "v2", KEPT);
-    let code =
-        r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1}"#;
-    authority.state().answers.extend([(200, "", code), (503, "", r#"{"error":"temporarily_unavailable"}"#)]);
+    authority.state().answers.extend([(200, "", DEVICE_CODE), (503, "", r#"{"error":"temporarily_unavailable"}"#)]);
     let ended = Login::start(&setup, &["--device-code"]).end().succeeded();
     assert!(ended.stderr.contains("answered HTTP 503: temporarily_unavailable; it is asked again"), "{}", ended.stderr);
     assert_eq!(setup.read("token"), refresh_token(1) + "\n");
@@ -319,9 +321,7 @@ fn a_device_code_ends_with_what_kept_it_from_being_asked_for() {
 fn tokens_without_a_refresh_token_end_the_login_by_a_device_code_at_once() {
     let (setup, authority) = (Setup::empty(), Authority::start(|_| ()));
     configure(&setup, &authority, "v2", KEPT);
-    let code =
-        r#"{"device_code":"canary-device","user_code":"A","verification_uri":"https://login.example","interval":1}"#;
-    authority.state().answers.extend([(200, "", code), (200, "", r#"{"access_token":"canary"}"#)]);
+    authority.state().answers.extend([(200, "", DEVICE_CODE), (200, "", r#"{"access_token":"canary"}"#)]);
     let ended = Login::start(&setup, &["--device-code"]).end();
     let ended =
         ended.failed(1, &["the login was not completed", "it holds no refresh token", "the scope `offline_access`"]);
