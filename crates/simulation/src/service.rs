@@ -345,9 +345,7 @@ impl<'a> Service<'a> {
             met.add(Met::TokenEnded);
             return Ok(self.reply(401, Vec::new(), clock, met));
         }
-        // Pages that take more calls than these are never read to their end where every poll has a fresh instance.
-        let may_pause = self.world.host.fresh < 1000;
-        if let Some(most) = self.world.service.updated.quirks.calls_in_a_row.filter(|_| may_pause) {
+        if let Some(most) = self.world.service.updated.quirks.calls_in_a_row {
             self.in_a_row += 1;
             if self.in_a_row > most {
                 self.in_a_row = 0;

@@ -345,6 +345,10 @@ impl World {
             host.hands_tokens_on = false;
             host.impatient = 0;
         }
+        if host.fresh == 1000 {
+            // Pages that take more calls than these are never read to their end where every poll has a fresh instance.
+            service.updated.quirks.calls_in_a_row = None;
+        }
         let is_first_seen = updating.is_some_and(|updating| updating.plan.is_first_seen);
         Self {
             seed,
