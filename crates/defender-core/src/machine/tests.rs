@@ -11,6 +11,7 @@ mod full_ring;
 mod held;
 mod margins;
 mod neighbour;
+mod one_tick;
 mod pages;
 mod passes;
 mod resume;
