@@ -45,9 +45,9 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
             "timeout",
             "did not answer in time",
             if has_slices {
-                "It is asked again later, for less at a time. If it goes on, shorten `slice` or allow more time."
+                "It passes by itself: the next poll asks for less at a time. If it goes on, shorten `slice` or allow more time."
             } else {
-                "It is asked again later. If it goes on, look for a proxy or firewall that holds it up, or allow more time."
+                "It passes by itself. If it goes on, look for a proxy or firewall that holds it up, or allow more time."
             }
             .to_owned(),
         ),
@@ -57,14 +57,14 @@ pub fn transport_failure(failure: &TransportFailure, url: &str, config: &Config)
             if has_slices {
                 "It is asked again for less at a time. If it goes on, shorten `slice` or raise the host's limit."
             } else {
-                "It is asked again later. If it goes on, make sure that the address is the one that is meant."
+                "It passes by itself. If it goes on, make sure that the address is the one that is meant."
             }
             .to_owned(),
         ),
         TransportFailureKind::Broken => (
             "broken",
             "broke off in the middle of the exchange",
-            "It is asked again later. If it goes on, look for a proxy or firewall that cuts connections.".to_owned(),
+            "It passes by itself. If it goes on, look for a proxy or firewall that cuts connections.".to_owned(),
         ),
     };
     let detail = quote(&failure.detail, &config.credential.secrets());

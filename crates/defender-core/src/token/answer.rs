@@ -106,7 +106,7 @@ fn truncated(head: &ResponseHead, bytes: usize, config: &Config) -> Fault {
             "The answer of the token endpoint {} for tenant {} broke off after {bytes} bytes (HTTP {}).",
             config.token_endpoint.host, config.tenant_id, head.status
         ),
-        "It is asked again later. If it goes on, look for a proxy or firewall that cuts connections.",
+        "It passes by itself. If it goes on, look for a proxy or firewall that cuts connections.",
         "tokentruncated",
         config,
     )
